@@ -1,0 +1,1 @@
+"""Kafka and Redis as child processes, for a machine that has neither."""

@@ -1,0 +1,270 @@
+"""Configuration: the only reader of the environment.
+
+Order: defaults < ``tocsin.toml`` < environment < command line flags. An environment variable names a
+setting as ``TOCSIN_<SECTION>__<SETTING>``; ``KAFKA_BOOTSTRAP_SERVERS`` and ``REDIS_URL`` are accepted
+as well. A secret ``X`` may come from a file named by ``X_FILE``. An unknown setting is an error that
+names the nearest known one. Every value remembers where it came from (``tocsin config show``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from shared.errors import Misconfigured
+
+Scalar = str | int | float | bool
+PREFIX = "TOCSIN_"
+ALIASES = {
+    "KAFKA_BOOTSTRAP_SERVERS": ("kafka", "bootstrap_servers"),
+    "REDIS_URL": ("redis", "url"),
+}
+RESERVED = {"TOCSIN_CONFIG", "TOCSIN_CACHE_DIR", "TOCSIN_REDIS_SERVER"}
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all sections."""
+
+
+class Kafka(Section, frozen=True):
+    """Connection to Kafka and the shape of the topics."""
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    topic_prefix: str = ""
+    partitions: int = 8
+    replication: int = 1
+    session_timeout_ms: int = 6_000
+    transaction_timeout_ms: int = 10_000
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str = ""
+    sasl_username: str = ""
+    sasl_password: str = ""
+    ssl_ca_location: str = ""
+
+    def client(self) -> dict[str, Scalar]:
+        """Return what every librdkafka client needs to connect."""
+        settings: dict[str, Scalar] = {
+            "bootstrap.servers": self.bootstrap_servers,
+            "security.protocol": self.security_protocol,
+        }
+        optional = {
+            "sasl.mechanism": self.sasl_mechanism,
+            "sasl.username": self.sasl_username,
+            "sasl.password": self.sasl_password,
+            "ssl.ca.location": self.ssl_ca_location,
+        }
+        return settings | {name: value for name, value in optional.items() if value}
+
+
+class Redis(Section, frozen=True):
+    """Connection to Redis, which holds only what can be rebuilt from Kafka."""
+
+    url: str = "redis://127.0.0.1:6379/0"
+    namespace: str = "tocsin"
+    timeout_s: float = 5.0
+
+
+class Worker(Section, frozen=True):
+    """What all processes share: probes, shutdown and the identity of the slot."""
+
+    host: str = "127.0.0.1"
+    metrics_port: int = 0
+    slot: str = "0"
+    drain_timeout_s: float = 20.0
+    stuck_after_s: float = 60.0
+
+
+class Streams(Section, frozen=True):
+    """Bounds of the chunk transaction."""
+
+    max_records: int = 2_000
+    max_bytes: int = 4_000_000
+    queue_bytes: int = 16_000_000
+    dead_letter_ratio: float = 0.5
+    dead_letter_run: int = 1_000
+    dead_letter_window: int = 2_000
+
+
+class Ingest(Section, frozen=True):
+    """The HTTP door and the bounds behind it."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    keys: str = ""
+    max_body_bytes: int = 1_000_000
+    max_batch_bytes: int = 16_000_000
+    max_batch_items: int = 10_000
+    max_in_flight: int = 20_000
+    max_in_flight_bytes: int = 64_000_000
+    request_deadline_s: float = 10.0
+    dedupe_days: float = 45.0
+
+
+class Privacy(Section, frozen=True):
+    """Keys for pseudonyms."""
+
+    pseudonym_key: str = "change-me"
+
+
+class Clock(Section, frozen=True):
+    """Policy time; ``speedup`` above 1 is for demonstrations only."""
+
+    speedup: float = 1.0
+    epoch_ms: int = 0
+
+
+class Log(Section, frozen=True):
+    """Logging."""
+
+    level: str = "info"
+    format: str = "auto"
+
+
+class Config(Section, frozen=True):
+    """All settings of Tocsin."""
+
+    tenant: str = "default"
+    kafka: Kafka = Kafka()
+    redis: Redis = Redis()
+    worker: Worker = Worker()
+    streams: Streams = Streams()
+    ingest: Ingest = Ingest()
+    privacy: Privacy = Privacy()
+    clock: Clock = Clock()
+    log: Log = Log()
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A configuration and the origin of every value that is not a default."""
+
+    config: Config
+    origins: dict[str, str]
+
+
+def load(
+    environ: Mapping[str, str],
+    flags: Mapping[str, Scalar] | None = None,
+    file: Path | None = None,
+) -> Loaded:
+    """Merge all sources.
+
+    Args:
+        environ: environment variables.
+        flags: dotted setting → value, for example ``{"kafka.partitions": 4}``.
+        file: ``tocsin.toml``; defaults to ``$TOCSIN_CONFIG`` or ``./tocsin.toml`` when it exists.
+
+    Raises:
+        Misconfigured: an unknown setting or a value of the wrong type, with its origin.
+    """
+    values: dict[str, Scalar] = {}
+    origins: dict[str, str] = {}
+    for name, value, origin in (
+        *_from_file(_config_file(environ, file)),
+        *_from_environ(environ),
+        *((name, value, "flag") for name, value in (flags or {}).items()),
+    ):
+        _check_known(name, origin)
+        values[name] = value
+        origins[name] = origin
+    return Loaded(_build(values, origins), origins)
+
+
+def dotted(config: Config) -> dict[str, Scalar]:
+    """Return every setting as dotted name → value."""
+    flat: dict[str, Scalar] = {}
+    for name, value in msgspec.structs.asdict(config).items():
+        if isinstance(value, Section):
+            for inner, scalar in msgspec.structs.asdict(value).items():
+                flat[f"{name}.{inner}"] = scalar
+        else:
+            flat[name] = value
+    return flat
+
+
+def as_environ(settings: Mapping[str, Scalar]) -> dict[str, str]:
+    """Return dotted settings as the environment variables that set them in a child process."""
+    return {
+        PREFIX + name.replace(".", "__").upper(): _text(value) for name, value in settings.items()
+    }
+
+
+def _text(value: Scalar) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _config_file(environ: Mapping[str, str], file: Path | None) -> Path | None:
+    if file is not None:
+        return file
+    if named := environ.get("TOCSIN_CONFIG"):
+        return Path(named)
+    default = Path("tocsin.toml")
+    return default if default.is_file() else None
+
+
+def _from_file(path: Path | None) -> Iterator[tuple[str, Scalar, str]]:
+    if path is None:
+        return
+    try:
+        tree = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise Misconfigured(f"cannot read {path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"{path}: {error}") from error
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            for inner, scalar in value.items():
+                yield f"{name}.{inner}", scalar, str(path)
+        else:
+            yield name, value, str(path)
+
+
+def _from_environ(environ: Mapping[str, str]) -> Iterator[tuple[str, Scalar, str]]:
+    for variable, (section, setting) in ALIASES.items():
+        if variable in environ:
+            yield f"{section}.{setting}", environ[variable], f"${variable}"
+    for variable, value in sorted(environ.items()):
+        if not variable.startswith(PREFIX) or variable in RESERVED:
+            continue
+        name = variable.removeprefix(PREFIX).lower().replace("__", ".")
+        if name.endswith("_file") and name not in _KNOWN:
+            yield name.removesuffix("_file"), _read_secret(variable, value), f"${variable}"
+        else:
+            yield name, value, f"${variable}"
+
+
+def _read_secret(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except OSError as error:
+        raise Misconfigured(f"${variable}: cannot read {path}: {error.strerror}") from error
+
+
+_KNOWN = frozenset(dotted(Config()))
+
+
+def _check_known(name: str, origin: str) -> None:
+    if name in _KNOWN:
+        return
+    nearest = difflib.get_close_matches(name, _KNOWN, n=1, cutoff=0.0)
+    raise Misconfigured(f"{origin}: unknown setting {name!r}; did you mean {nearest[0]!r}?")
+
+
+def _build(values: Mapping[str, Scalar], origins: Mapping[str, str]) -> Config:
+    tree: dict[str, Scalar | dict[str, Scalar]] = {}
+    for name, value in values.items():
+        section, dot, setting = name.partition(".")
+        if not dot:
+            tree[name] = value
+            continue
+        branch = tree.setdefault(section, {})
+        if isinstance(branch, dict):
+            branch[setting] = value
+    try:
+        return msgspec.convert(tree, Config, strict=False)
+    except msgspec.ValidationError as error:
+        path = str(error).rpartition("`$.")[2].rstrip("`")
+        raise Misconfigured(f"{origins.get(path, 'configuration')}: {path}: {error}") from error

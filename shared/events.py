@@ -1,0 +1,467 @@
+"""All events that cross a topic, and the vocabulary they use.
+
+Every event is a frozen msgspec Struct whose ``type`` tag carries its schema version
+(``feedback.received.v1``), so one tagged-union decode both dispatches and checks the version.
+Schemas change additively: a new optional field keeps the version; anything else adds ``…V2``, keeps
+the old Struct for reading and gives it an ``upcast``. Times are int64 milliseconds since the Unix
+epoch, UTC; an absent optional field means "unknown". Customer identities appear only as pseudonyms.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import ClassVar
+
+import msgspec
+
+
+class Severity(enum.StrEnum):
+    """How urgent a feedback or case is (deploy/docs/architecture.md, severity codebook)."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    UNDETERMINED = "undetermined"
+
+
+class Channel(enum.StrEnum):
+    """Where feedback comes from."""
+
+    EMAIL = "email"
+    PHONE = "phone"
+    SOCIAL = "social"
+    REVIEWS = "reviews"
+    OTHER = "other"
+
+
+class Kind(enum.StrEnum):
+    """What the author wants with the text."""
+
+    COMPLAINT = "complaint"
+    QUESTION = "question"
+    SUGGESTION = "suggestion"
+    PRAISE = "praise"
+    OTHER = "other"
+
+
+class Reason(enum.StrEnum):
+    """Why a text got its severity."""
+
+    SAFETY = "safety"
+    VULNERABLE = "vulnerable"
+    FRAUD_SECURITY = "fraud_security"
+    LEGAL = "legal"
+    FINANCIAL_LOSS = "financial_loss"
+    OUTAGE = "outage"
+    REPEAT_CONTACT = "repeat_contact"
+    CHURN = "churn"
+    VIRAL = "viral"
+    MISCONDUCT = "misconduct"
+    VULNERABILITY = "vulnerability"
+    QUALITY = "quality"
+    DELAY = "delay"
+    SERVICE = "service"
+    PRICE = "price"
+    ACCESS = "access"
+    USABILITY = "usability"
+    PRAISE = "praise"
+    QUESTION = "question"
+    SUGGESTION = "suggestion"
+    OTHER = "other"
+
+
+class Struct(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Base of nested data: immutable, unset optional fields are left out of the JSON."""
+
+
+# --------------------------------------------------------------------------- feedback
+
+
+class Author(Struct, frozen=True):
+    """Who wrote, without addresses: those become ``customer_key`` and nothing else."""
+
+    name: str | None = None
+    handle: str | None = None
+    role: str = "customer"
+    verified: bool = False
+
+
+class Rating(Struct, frozen=True):
+    """A star rating as given; ``norm`` maps it to 0 (worst) … 1 (best)."""
+
+    value: float
+    min: float = 1.0
+    max: float = 5.0
+
+    @property
+    def norm(self) -> float:
+        """Return the rating on a scale of 0 to 1."""
+        return (self.value - self.min) / (self.max - self.min) if self.max > self.min else 0.0
+
+
+class FeedbackReceived(Struct, frozen=True, tag_field="type", tag="feedback.received.v1"):
+    """One revision of one item as intake accepted it (topic ``feedback.received``)."""
+
+    feedback_id: str
+    tenant: str
+    source: str
+    channel: Channel
+    native_id: str
+    record_key: str
+    customer_key: str
+    received_at: int
+    text: str
+    revision: str = "1"
+    thread_id: str | None = None
+    occurred_at: int | None = None
+    language: str | None = None
+    rating: Rating | None = None
+    author: Author | None = None
+    truncated: bool = False
+    content_hash: str = ""
+    attributes: dict[str, str | int | float | bool] = {}
+
+
+class Evidence(Struct, frozen=True):
+    """A span of the text that a rule matched; offsets are code points, half-open."""
+
+    rule: str
+    start: int
+    end: int
+    text: str
+
+
+class Classification(Struct, frozen=True):
+    """What the classifier found, and why."""
+
+    severity: Severity
+    kind: Kind
+    confidence: float
+    reasons: tuple[Reason, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    language: str | None = None
+    model_version: str = ""
+    rules_version: str = ""
+
+
+class FeedbackClassified(Struct, frozen=True, tag_field="type", tag="feedback.classified.v2"):
+    """A feedback with its classification (topic ``feedback.classified``)."""
+
+    feedback: FeedbackReceived
+    classification: Classification
+    classified_at: int
+
+
+class FeedbackClassifiedV1(Struct, frozen=True, tag_field="type", tag="feedback.classified.v1"):
+    """Read only: version 1 had flat fields and evidence as bare words without spans."""
+
+    feedback: FeedbackReceived
+    severity: Severity
+    kind: Kind
+    confidence: float
+    classified_at: int
+    reasons: tuple[Reason, ...] = ()
+    evidence: tuple[str, ...] = ()
+
+    def upcast(self) -> FeedbackClassified:
+        """Return the version 2 event; words that stand in the text get their span back."""
+        spans = []
+        for word in self.evidence:
+            start = self.feedback.text.find(word)
+            end = start + len(word) if start >= 0 else 0
+            spans.append(Evidence(rule="v1", start=max(start, 0), end=end, text=word))
+        found = Classification(
+            severity=self.severity,
+            kind=self.kind,
+            confidence=self.confidence,
+            reasons=self.reasons,
+            evidence=tuple(spans),
+        )
+        return FeedbackClassified(
+            feedback=self.feedback, classification=found, classified_at=self.classified_at
+        )
+
+
+class OutcomeKind(enum.StrEnum):
+    """What became of an accepted feedback; exactly one per feedback id."""
+
+    CASE_OPENED = "case_opened"
+    CASE_ATTACHED = "case_attached"
+    CASE_REOPENED = "case_reopened"
+    NO_CASE = "no_case"
+
+
+class NoCaseReason(enum.StrEnum):
+    """Why a feedback opened no case. It is counted all the same."""
+
+    PRAISE = "praise"
+    QUESTION = "question"
+    SUGGESTION = "suggestion"
+    NOT_NEGATIVE = "not_negative"
+
+
+class FeedbackOutcome(Struct, frozen=True, tag_field="type", tag="feedback.outcome.v1"):
+    """The one outcome of one feedback (topic ``feedback.outcomes``; dead letters are the other)."""
+
+    feedback_id: str
+    tenant: str
+    channel: Channel
+    severity: Severity
+    kind: OutcomeKind
+    received_at: int
+    decided_at: int
+    case_id: str | None = None
+    no_case_reason: NoCaseReason | None = None
+
+
+# --------------------------------------------------------------------------- cases
+
+
+class CaseState(enum.StrEnum):
+    """Life of a case. Later states of the closed loop are added between these."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+
+
+class EscalationStatus(enum.StrEnum):
+    """Where the escalation of a case stands."""
+
+    NONE = "none"
+    PENDING = "pending"
+    ACKNOWLEDGED = "acknowledged"
+    EXHAUSTED = "exhausted"
+    CANCELLED = "cancelled"
+
+
+class FollowUpState(enum.StrEnum):
+    """Life of a follow-up."""
+
+    SCHEDULED = "scheduled"
+    DUE = "due"
+    DONE = "done"
+    WAIVED = "waived"
+    MISSED = "missed"
+
+
+class TimerKind(enum.StrEnum):
+    """What a timer of a case is for."""
+
+    STEP = "step"
+    ACK_EXPIRY = "ack_expiry"
+    FOLLOW_UP_DUE = "follow_up_due"
+    FOLLOW_UP_MISSED = "follow_up_missed"
+    CLOSE = "close"
+
+
+class Timer(Struct, frozen=True):
+    """A deadline that lives in the case; ``version`` is its arming, so a stale firing is ignored."""
+
+    kind: TimerKind
+    due_at: int
+    version: int
+    ref: int = 0
+
+
+class Escalation(Struct, frozen=True):
+    """State of a case's escalation: ``epoch`` counts restarts, ``step`` the rung reached in it."""
+
+    status: EscalationStatus = EscalationStatus.NONE
+    epoch: int = 0
+    step: int = 0
+    rounds: int = 0
+    started_at: int | None = None
+    policy: str = ""
+
+
+class FollowUp(Struct, frozen=True):
+    """One promised follow-up after a resolution."""
+
+    number: int
+    kind: str
+    due_at: int
+    state: FollowUpState = FollowUpState.SCHEDULED
+    changed_at: int | None = None
+
+
+class FeedbackRef(Struct, frozen=True):
+    """A feedback that belongs to a case: enough to read, not the whole item."""
+
+    feedback_id: str
+    channel: Channel
+    severity: Severity
+    received_at: int
+    excerpt: str
+
+
+class Case(Struct, frozen=True, tag_field="type", tag="case.v1"):
+    """Snapshot of a case: value of the compacted topic ``case.state``, part of every case event."""
+
+    MAX_REFS: ClassVar[int] = 20
+
+    case_id: str
+    tenant: str
+    record_key: str
+    customer_key: str
+    channel: Channel
+    source: str
+    severity: Severity
+    kind: Kind
+    state: CaseState
+    opened_at: int
+    case_seq: int
+    timer_version: int = 0
+    reasons: tuple[Reason, ...] = ()
+    thread_id: str | None = None
+    feedback_count: int = 1
+    feedback: tuple[FeedbackRef, ...] = ()
+    escalation: Escalation = Escalation()
+    follow_ups: tuple[FollowUp, ...] = ()
+    timers: tuple[Timer, ...] = ()
+    commands: tuple[str, ...] = ()
+    acknowledged_at: int | None = None
+    acknowledged_by: str | None = None
+    resolved_at: int | None = None
+    resolved_by: str | None = None
+    resolution: str | None = None
+    closed_at: int | None = None
+    reopen_count: int = 0
+
+    @property
+    def next_due_at(self) -> int | None:
+        """Return the earliest deadline of the case, or None when nothing is pending."""
+        return min((timer.due_at for timer in self.timers), default=None)
+
+
+class CaseEventKind(enum.StrEnum):
+    """What happened to a case."""
+
+    OPENED = "case.opened"
+    FEEDBACK_ATTACHED = "case.feedback_attached"
+    SEVERITY_RAISED = "case.severity_raised"
+    ACKNOWLEDGED = "case.acknowledged"
+    RESOLVED = "case.resolved"
+    REOPENED = "case.reopened"
+    CLOSED = "case.closed"
+    ESCALATION_TRIGGERED = "escalation.triggered"
+    ACK_TIMED_OUT = "escalation.ack_timed_out"
+    REESCALATED = "escalation.reescalated"
+    ESCALATION_EXHAUSTED = "escalation.exhausted"
+    FOLLOW_UP_SCHEDULED = "followup.scheduled"
+    FOLLOW_UP_DUE = "followup.due"
+    FOLLOW_UP_DONE = "followup.done"
+    FOLLOW_UP_WAIVED = "followup.waived"
+    FOLLOW_UP_MISSED = "followup.missed"
+    COMMAND_REFUSED = "command.refused"
+
+
+class Cause(enum.StrEnum):
+    """What made a decision: feeds the audit event, the metric label and the tests alike."""
+
+    FEEDBACK = "feedback"
+    COMMAND = "command"
+    ACK_TIMEOUT = "ack_timeout"
+    ACK_EXPIRED = "ack_expired"
+    SEVERITY_RAISED = "severity_raised"
+    REPEAT = "repeat"
+    REOPENED = "reopened"
+    RESOLVED = "resolved"
+    FOLLOW_UP = "follow_up"
+    FOLLOW_UP_OVERDUE = "follow_up_overdue"
+    FOLLOW_UPS_SETTLED = "follow_ups_settled"
+
+
+class Refusal(enum.StrEnum):
+    """Why a command was refused."""
+
+    UNKNOWN_CASE = "unknown_case"
+    WRONG_STATE = "wrong_state"
+    SEQ_MISMATCH = "seq_mismatch"
+    NO_SUCH_FOLLOW_UP = "no_such_follow_up"
+
+
+class CaseEvent(Struct, frozen=True, tag_field="type", tag="case.event.v1"):
+    """One thing that happened to a case (topics ``case.events``, ``escalations``, ``followups``).
+
+    ``at`` is business time (a deadline that fell due carries the deadline); ``recorded_at`` is when
+    the decision was made. ``case_seq`` is contiguous per case: discard what is not above the last.
+    A refused command on an unknown case has ``case`` None and ``case_seq`` 0.
+    """
+
+    event_id: str
+    kind: CaseEventKind
+    case_id: str
+    case_seq: int
+    tenant: str
+    at: int
+    recorded_at: int
+    cause: Cause
+    case: Case | None = None
+    feedback_id: str | None = None
+    command_id: str | None = None
+    actor: str | None = None
+    epoch: int | None = None
+    step: int | None = None
+    targets: tuple[str, ...] = ()
+    follow_up: FollowUp | None = None
+    refusal: Refusal | None = None
+    note: str | None = None
+    feedback_received_at: int | None = None
+
+
+class CommandKind(enum.StrEnum):
+    """What a person or an integration can ask of a case."""
+
+    ACKNOWLEDGE = "acknowledge"
+    RESOLVE = "resolve"
+    FOLLOW_UP_DONE = "follow_up_done"
+    FOLLOW_UP_WAIVE = "follow_up_waive"
+
+
+class CaseCommand(Struct, frozen=True, tag_field="type", tag="case.command.v1"):
+    """A request to change a case (topic ``case.commands``); idempotent by ``command_id``."""
+
+    command_id: str
+    tenant: str
+    case_id: str
+    kind: CommandKind
+    actor: str
+    at: int
+    expected_seq: int | None = None
+    follow_up: int | None = None
+    note: str | None = None
+
+
+# --------------------------------------------------------------------------- dead letters
+
+
+class DeadLetter(Struct, frozen=True, tag_field="type", tag="dead.letter.v1"):
+    """A record that could never be processed, whole: bytes are base64 in the JSON."""
+
+    stage: str
+    reason: str
+    detail: str
+    at: int
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    attempts: int = 1
+    feedback_id: str | None = None
+    channel: Channel | None = None
+
+
+Event = (
+    FeedbackReceived
+    | FeedbackClassified
+    | FeedbackOutcome
+    | Case
+    | CaseEvent
+    | CaseCommand
+    | DeadLetter
+)

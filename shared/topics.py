@@ -1,0 +1,92 @@
+"""All topics: what each carries, how it is keyed, kept and partitioned. Named only here.
+
+Topics that concern one customer are co-partitioned: the record key is ``tenant:customer_key``, all
+have the same number of partitions, and output partition = input partition. ``case.state`` is keyed
+by case id for compaction, and written to its customer's partition explicitly.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from shared import events
+
+DAY_MS = 86_400_000
+
+
+class Cleanup(enum.StrEnum):
+    """Kafka's ``cleanup.policy``."""
+
+    DELETE = "delete"
+    COMPACT = "compact"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """Plan of one topic; ``partitions`` None means the co-partitioned count of the installation."""
+
+    name: str
+    carries: tuple[type[events.Struct], ...]
+    key: str
+    retention_ms: int
+    cleanup: Cleanup = Cleanup.DELETE
+    partitions: int | None = None
+
+    def settings(self) -> dict[str, str]:
+        """Return the topic-level Kafka configuration."""
+        common = {"cleanup.policy": self.cleanup.value, "compression.type": "producer"}
+        if self.cleanup is Cleanup.COMPACT:
+            return common | {
+                "delete.retention.ms": str(7 * DAY_MS),
+                "min.cleanable.dirty.ratio": "0.2",
+                "segment.ms": str(DAY_MS),
+            }
+        return common | {"retention.ms": str(self.retention_ms)}
+
+
+FEEDBACK_RECEIVED = Topic(
+    "feedback.received", (events.FeedbackReceived,), "tenant:customer", 14 * DAY_MS
+)
+FEEDBACK_CLASSIFIED = Topic(
+    "feedback.classified",
+    (events.FeedbackClassified, events.FeedbackClassifiedV1),
+    "tenant:customer",
+    14 * DAY_MS,
+)
+FEEDBACK_OUTCOMES = Topic(
+    "feedback.outcomes", (events.FeedbackOutcome,), "tenant:customer", 45 * DAY_MS
+)
+CASE_COMMANDS = Topic("case.commands", (events.CaseCommand,), "tenant:customer", 14 * DAY_MS)
+CASE_EVENTS = Topic("case.events", (events.CaseEvent,), "tenant:customer", 400 * DAY_MS)
+CASE_STATE = Topic("case.state", (events.Case,), "case id", -1, Cleanup.COMPACT)
+ESCALATIONS = Topic("escalations", (events.CaseEvent,), "tenant:customer", 45 * DAY_MS)
+FOLLOWUPS = Topic("followups", (events.CaseEvent,), "tenant:customer", 45 * DAY_MS)
+DEAD_LETTERS = Topic("dead-letters", (events.DeadLetter,), "original key", 45 * DAY_MS)
+
+ALL: tuple[Topic, ...] = (
+    FEEDBACK_RECEIVED,
+    FEEDBACK_CLASSIFIED,
+    FEEDBACK_OUTCOMES,
+    CASE_COMMANDS,
+    CASE_EVENTS,
+    CASE_STATE,
+    ESCALATIONS,
+    FOLLOWUPS,
+    DEAD_LETTERS,
+)
+
+
+class Names:
+    """Topic names of one installation: an optional prefix keeps several apart on one cluster."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
+
+    def of(self, topic: Topic) -> str:
+        """Return the name of ``topic`` on the broker."""
+        return self.prefix + topic.name
+
+    def group(self, service: str) -> str:
+        """Return the consumer group of a service."""
+        return f"{self.prefix}tocsin-{service}"
