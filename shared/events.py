@@ -267,10 +267,15 @@ class Timer(Struct, frozen=True):
 
 
 class Escalation(Struct, frozen=True):
-    """State of a case's escalation: ``epoch`` counts restarts, ``step`` the rung reached in it."""
+    """State of a case's escalation: ``epoch`` counts restarts, ``step`` the rung reached in it.
+
+    A run begins at opening, a raised severity or a reopening: its time is ``started_at`` and its
+    first epoch ``first_epoch``. The cap on re-escalation counts from there.
+    """
 
     status: EscalationStatus = EscalationStatus.NONE
     epoch: int = 0
+    first_epoch: int = 1
     step: int = 0
     rounds: int = 0
     started_at: int | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import sys
 import tempfile
 import time
@@ -97,7 +96,7 @@ class JarCache:
                 return self._download(jar.coordinate, scratch / str(attempt))
             except MavenError as error:
                 last = error
-                time.sleep(_FIRST_BACKOFF_S * 2**attempt * random.uniform(0.5, 1.0))
+                time.sleep(_FIRST_BACKOFF_S * 2**attempt)
         raise JarError(
             f"{jar.coordinate}: not downloaded in {_ATTEMPTS} attempts: {last}. Check the network "
             "and the CA certificates, then run: python -m deploy.embedded.jars fetch"
@@ -138,9 +137,9 @@ def main(argv: Sequence[str]) -> int:
     if list(argv) == ["lock"]:
         regenerate(lock_path())
     elif list(argv) == ["fetch"]:
-        print(len(kafka_jars()), "jars verified in", cache_dir() / "jars")
+        sys.stdout.write(f"{len(kafka_jars())} jars verified in {cache_dir() / 'jars'}\n")
     else:
-        print("usage: python -m deploy.embedded.jars {fetch,lock}", file=sys.stderr)
+        sys.stderr.write("usage: python -m deploy.embedded.jars {fetch,lock}\n")
         return 2
     return 0
 

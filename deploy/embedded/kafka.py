@@ -26,7 +26,6 @@ _JVM = (
     "-XX:+ExitOnOutOfMemoryError",
     "-Djava.awt.headless=true",
     "--enable-native-access=ALL-UNNAMED",  # zstd and snappy
-    "--sun-misc-unsafe-memory-access=allow",
 )
 _FORMAT_JVM = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _FORMAT_S = 60.0
@@ -86,7 +85,9 @@ class EmbeddedKafka(EmbeddedService):
                 [*java, *tool], capture_output=True, text=True, timeout=_FORMAT_S, check=False
             )
         except subprocess.TimeoutExpired as error:
-            raise StartError(f"kafka: formatting {self.data_dir} took over {_FORMAT_S} s") from error
+            raise StartError(
+                f"kafka: formatting {self.data_dir} took over {_FORMAT_S} s"
+            ) from error
         if done.returncode != 0:
             raise StartError(f"kafka: cannot format {self.data_dir}: {done.stdout}{done.stderr}")
 

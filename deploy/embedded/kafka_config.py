@@ -16,7 +16,7 @@ LOGGING = {
     "appender.console.name": "console",
     "appender.console.layout.type": "PatternLayout",
     "appender.console.layout.pattern": "%d{ISO8601} %p %m (%c{1})%n%throwable",
-    # At every start AdminClientConfig, KafkaConfig and so on print hundreds of lines.
+    # At every start each component prints its whole configuration: hundreds of lines.
     "logger.config.name": "org.apache.kafka.common.config.AbstractConfig",
     "logger.config.level": "WARN",
 }
@@ -44,7 +44,7 @@ _QUICK = {
     "group.consumer.min.session.timeout.ms": "3000",
     "group.consumer.min.heartbeat.interval.ms": "1000",
     # A killed broker may register again only when its old session is over.
-    "broker.session.timeout.ms": "3000",
+    "broker.session.timeout.ms": "2000",
     "broker.heartbeat.interval.ms": "500",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
     # After a kill the last segment of every partition is read again.

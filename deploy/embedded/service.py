@@ -16,6 +16,7 @@ from deploy.embedded.process import ChildProcess, Command
 _POLL_S = 0.05
 _PORT_ATTEMPTS = 5
 _CLAIM_S = 5.0
+_PORT_TAKEN = "Address already in use"
 
 
 class StartError(RuntimeError):
@@ -37,7 +38,6 @@ class EmbeddedService(ABC):
     def __init__(self, data_dir: Path, port: int, start_deadline_s: float) -> None:
         self.data_dir = data_dir.absolute()
         self._port = port
-        self._port_is_given = port != 0
         self._start_deadline_s = start_deadline_s
         self._child: ChildProcess | None = None
         self._claim: int | None = None
@@ -72,15 +72,12 @@ class EmbeddedService(ABC):
             return self
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self._claim_data_dir()
-        for _ in range(_PORT_ATTEMPTS):
-            self._port = self._port or free_port()
-            if self._start_once():
-                self._port_is_given = True
-                return self
-            if self._port_is_given:
-                break
-            self._port = 0
-        raise StartError(f"{self.name}: port {self._port or 'chosen'} is taken by another process")
+        try:
+            self._start_on_some_port()
+        except BaseException:  # also Ctrl-C: whatever was started ends here
+            self.stop()
+            raise
+        return self
 
     def stop(self, deadline_s: float = 15.0) -> None:
         """Let it end in order, kill it after `deadline_s` seconds; releases the data directory."""
@@ -129,10 +126,19 @@ class EmbeddedService(ABC):
     def _answers(self) -> bool:
         """Whether it serves requests now; takes a second at most."""
 
+    def _start_on_some_port(self) -> None:
+        kept = self._port
+        for _ in range(_PORT_ATTEMPTS):
+            self._port = kept or free_port()
+            if not is_free(self._port):
+                raise StartError(f"{self.name}: port {self._port} is taken by another process")
+            if self._start_once():
+                return
+        self._port = kept
+        raise StartError(self._obituary("found a port taken again and again"))
+
     def _start_once(self) -> bool:
-        """Return whether it came up, False when its port was taken; raises StartError."""
-        if not is_free(self.port):
-            return False
+        """Return whether it came up, False when a port was taken just now; raises StartError."""
         claim = () if self._claim is None else (self._claim,)
         child = self._child = ChildProcess(self.name, self._command(self.port, claim))
         child.start()
@@ -141,7 +147,7 @@ class EmbeddedService(ABC):
             if self._answers():
                 return True
             if child.wait(_POLL_S):
-                if not is_free(self.port):
+                if _PORT_TAKEN in child.log_tail():
                     return False
                 raise StartError(self._obituary(f"ended with code {child.returncode}"))
         child.kill()

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def parse(argv: Sequence[str], parent: int) -> tuple[int, list[str]]:
     return expected, command
 
 
-def exec_tethered(parent: int, command: Sequence[str]) -> NoReturn:
+def exec_tethered(parent: int, command: list[str]) -> NoReturn:
     """Linux: become `command`, to be killed when `parent` dies."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
@@ -50,9 +51,9 @@ def exec_tethered(parent: int, command: Sequence[str]) -> NoReturn:
     if os.getppid() != parent:  # it died before the line above: nobody would kill us
         sys.exit(EXIT_ORPHANED)
     try:
-        os.execvp(command[0], command)
+        os.execvp(command[0], command)  # noqa: S606 - the program is the caller's to choose
     except OSError as error:
-        print(f"tether: {command[0]}: {error.strerror}", file=sys.stderr)
+        sys.stderr.write(f"tether: {command[0]}: {error.strerror}\n")
         sys.exit(EXIT_NOT_RUN)
 
 
@@ -61,7 +62,7 @@ def watch(parent: int, command: Sequence[str]) -> int:
     try:
         child = subprocess.Popen(command, close_fds=False)
     except OSError as error:
-        print(f"tether: {command[0]}: {error.strerror}", file=sys.stderr)
+        sys.stderr.write(f"tether: {command[0]}: {error.strerror}\n")
         return EXIT_NOT_RUN
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # the child got it as well
         signal.signal(number, signal.SIG_IGN)
@@ -78,7 +79,7 @@ def watch(parent: int, command: Sequence[str]) -> int:
 def main(argv: Sequence[str]) -> int:
     """Run the command as the platform allows."""
     parent, command = parse(argv, os.getppid())
-    if sys.platform == "linux":
+    if platform.system() == "Linux":
         exec_tethered(parent, command)
     return watch(parent, command)
 

@@ -1,0 +1,120 @@
+"""One YAML rule file that can tell the line of any of its parts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeVar
+
+import msgspec
+import yaml
+
+from services.classifier.severity.patterns import PatternError, translate
+from services.classifier.severity.schema import (
+    ANY,
+    LANGUAGES,
+    ContextSpec,
+    Patterns,
+    RuleFile,
+    RuleSpec,
+)
+from shared.errors import Misconfigured
+
+_STEP: Final = re.compile(r"\.([A-Za-z0-9_]+)|\[(\d+)\]|\[\.\.\.\]")
+_PATTERN_FIELDS: Final = frozenset(
+    "patterns near near_text unless unless_text before after sentence text".split()
+)
+Path = tuple[str | int, ...]
+Spec = TypeVar("Spec", RuleSpec, ContextSpec)
+
+
+class Document:
+    """A parsed and shape-checked rule file.
+
+    Args:
+        name: file name for messages.
+        content: the YAML text.
+
+    Raises:
+        Misconfigured: not YAML, or not the shape of ``RuleFile``.
+    """
+
+    def __init__(self, name: str, content: str) -> None:
+        self._name = name
+        try:
+            self._root = yaml.compose(content, yaml.SafeLoader)
+            data = yaml.safe_load(content)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = mark.line + 1 if mark else 1
+            raise Misconfigured(f"{name}:{line}: not YAML: {error}") from error
+        try:
+            self.file = msgspec.convert({} if data is None else data, RuleFile)
+        except msgspec.ValidationError as error:
+            message, _, at = str(error).partition(" - at `$")
+            steps = tuple(key or int(index or 0) for key, index in _STEP.findall(at))
+            raise Misconfigured(f"{self.at(steps)}: {message}") from error
+
+    def at(self, path: Path) -> str:
+        """Return ``file:line`` of the part at ``path``, or of its nearest known parent."""
+        node, line = self._root, 0
+        for step in path:
+            node = _child(node, step)
+            if node is None:
+                break
+            line = node.start_mark.line
+        return f"{self._name}:{line + 1}"
+
+    def once(self, where: dict[str, str], name: str, path: Path) -> None:
+        """Remember where ``name`` is defined; refuse a second definition."""
+        if name in where:
+            raise Misconfigured(f"{self.at(path)}: {name} is already defined at {where[name]}")
+        where[name] = self.at(path)
+
+    def translated(self, spec: Spec, path: Path) -> Spec:
+        """Return ``spec`` with its patterns as RE2 expressions.
+
+        Raises:
+            Misconfigured: a pattern is invalid, or its language unknown.
+        """
+        changed = {
+            field: self._patterns(getattr(spec, field), (*path, field))
+            for field in spec.__struct_fields__
+            if field in _PATTERN_FIELDS
+        }
+        return msgspec.structs.replace(spec, **changed)
+
+    def _patterns(self, patterns: Patterns, path: Path) -> Patterns:
+        done: Patterns = {}
+        for language, sources in patterns.items():
+            if language not in LANGUAGES and language != ANY:
+                raise Misconfigured(f"{self.at((*path, language))}: unknown language {language!r}")
+            done[language] = [
+                self._translate(source, language, (*path, language, index))
+                for index, source in enumerate(sources)
+            ]
+        return done
+
+    def _translate(self, source: str, language: str, path: Path) -> str:
+        try:
+            return translate(source, language, self._define)
+        except PatternError as error:
+            raise Misconfigured(f"{self.at(path)}: pattern {source!r}: {error}") from error
+
+    @property
+    def _define(self) -> Mapping[str, str]:
+        return self.file.define
+
+
+def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
+    """Return the part of a YAML node that one step of a path leads to."""
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+        return node.value[step] if step < len(node.value) else None
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in _pairs(node) if key == str(step)), None)
+    return None
+
+
+def _pairs(node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node]]:
+    for key, value in node.value:
+        yield str(key.value), value

@@ -1,0 +1,116 @@
+"""From a folded text to the rules that apply: one set match, then only the rules that hit."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from services.classifier.severity.contexts import ByLanguage, Context, Sentences
+from services.classifier.severity.loading import Ruleset
+from services.classifier.severity.normalise import Folded
+from services.classifier.severity.patterns import Pattern, PatternSet
+from services.classifier.severity.schema import ANY, LANGUAGES, RuleSpec
+from shared.events import Channel
+
+_MAX_SPANS = 6
+
+
+class Hit(NamedTuple):
+    """A rule that applies, and where (byte span of the folded text)."""
+
+    rule: RuleSpec
+    start: int
+    end: int
+
+
+class _Rule:
+    """A rule with its side conditions compiled (shared by all languages)."""
+
+    def __init__(self, spec: RuleSpec, contexts: tuple[Context, ...]) -> None:
+        self.spec = spec
+        self.channels = frozenset(spec.channels)
+        self.near, self.near_text = ByLanguage(spec.near), ByLanguage(spec.near_text)
+        self.unless, self.unless_text = ByLanguage(spec.unless), ByLanguage(spec.unless_text)
+        chosen = spec.contexts
+        self.contexts = tuple(
+            context
+            for context in contexts
+            if (
+                context.id in chosen if chosen is not None else spec.severity in context.default_for
+            )
+        )
+
+    def fits(self, text: _Reading, channel: Channel) -> bool:
+        """Tell whether the conditions on the whole item are met."""
+        raw, language = text.raw, text.language
+        return (
+            (not self.channels or channel in self.channels)
+            and (not self.near_text or self.near_text.find(raw, language, 0, len(raw)))
+            and not self.unless_text.find(raw, language, 0, len(raw))
+            and not any(text.read_as(context) for context in self.contexts)
+        )
+
+    def stands(self, text: _Reading, span: tuple[int, int]) -> bool:
+        """Tell whether a span counts in its sentence."""
+        raw, language = text.raw, text.language
+        window = text.sentences.around(*span)
+        return (
+            (not self.near or self.near.find(raw, language, *window))
+            and not self.unless.find(raw, language, *window)
+            and not any(one.cancels(raw, language, span, window) for one in self.contexts)
+        )
+
+
+class _Reading:
+    """One text under evaluation: its sentences and whole-text contexts, each found once."""
+
+    __slots__ = ("_contexts", "language", "raw", "sentences")
+
+    def __init__(self, raw: bytes, language: str | None) -> None:
+        self.raw, self.language, self.sentences = raw, language, Sentences(raw)
+        self._contexts: dict[str, bool] = {}
+
+    def read_as(self, context: Context) -> bool:
+        """Tell whether the whole text is to be read as ``context`` says."""
+        known = self._contexts.get(context.id)
+        if known is None:
+            known = self._contexts[context.id] = context.holds_for_text(self.raw, self.language)
+        return known
+
+
+class _Book:
+    """The rules to be read in one language, or in all."""
+
+    def __init__(self, rules: list[_Rule], languages: tuple[str, ...]) -> None:
+        members = [
+            (rule, sources)
+            for rule in rules
+            if (sources := [one for key in languages for one in rule.spec.patterns.get(key, ())])
+        ]
+        self.set = PatternSet([sources for _, sources in members])
+        self.members = [(rule, Pattern(sources)) for rule, sources in members]
+
+
+class Matcher:
+    """All rules, compiled; immutable."""
+
+    def __init__(self, ruleset: Ruleset) -> None:
+        contexts = tuple(Context(spec) for spec in ruleset.contexts)
+        rules = [_Rule(spec, contexts) for spec in ruleset.rules]
+        self._books = {language: _Book(rules, (language, ANY)) for language in LANGUAGES}
+        self._every = _Book(rules, (*LANGUAGES, ANY))
+
+    def hits(self, text: Folded, language: str | None, channel: Channel) -> list[Hit]:
+        """Return the first span of each rule that applies; all languages if not a known one."""
+        book = self._books.get(language or "", self._every)
+        read_in = language if language in self._books else None
+        found: list[Hit] = []
+        reading = _Reading(text.raw, read_in)
+        for number in book.set.match(text.raw):
+            rule, pattern = book.members[number]
+            if not rule.fits(reading, channel):
+                continue
+            for span in pattern.spans(text.raw, _MAX_SPANS):
+                if rule.stands(reading, span):
+                    found.append(Hit(rule.spec, *span))
+                    break
+        return found

@@ -1,0 +1,110 @@
+"""Folding of a text for matching, with the way back to the original code points.
+
+Every code point is folded on its own: NFKD, marks and format characters removed, casefolded, and a
+few letters and quotes unified. So the folded text of most Latin scripts is ASCII, a pattern need
+not care for accents, and the way back is a sum of lengths. Matching is bounded: of a longer text
+the first ``MAX_CHARS`` code points are read.
+"""
+
+from __future__ import annotations
+
+import bisect
+import unicodedata
+from typing import Final
+
+MAX_CHARS: Final = 20_000
+_CACHE_LIMIT: Final = 20_000
+_SPECIAL: Final = {
+    **dict.fromkeys("’‘ʼ`´ʹ", "'"),
+    **dict.fromkeys("“”„«»", '"'),
+    **dict.fromkeys("‐‑‒–—−", "-"),
+    **dict.fromkeys("ٱ", "ا"),
+    "ł": "l",
+    "Ł": "l",
+    "ı": "i",
+    "ø": "o",
+    "Ø": "o",
+    "đ": "d",
+    "Đ": "d",
+    "æ": "ae",
+    "Æ": "ae",
+    "œ": "oe",
+    "Œ": "oe",
+    "ى": "ي",
+    "ة": "ه",
+    "\u0640": "",
+    "\u2028": "\n",
+    "\u2029": "\n",
+}
+
+
+def _fold_char(char: str) -> str:
+    if char in _SPECIAL:
+        return _SPECIAL[char]
+    if unicodedata.category(char) == "Cs":
+        return "\ufffd"
+    if char.isspace():
+        return "\n" if char == "\n" else " "
+    if char.isdecimal():
+        return str(unicodedata.decimal(char))
+    kept = (c for c in unicodedata.normalize("NFKD", char) if unicodedata.category(c) not in _DROP)
+    return "".join(_SPECIAL.get(c, c) for c in "".join(kept).casefold())
+
+
+_DROP: Final = frozenset({"Mn", "Cf"})
+
+
+class _FoldTable(dict[int, str]):
+    """Translation table that folds a code point on first sight and remembers a bounded number."""
+
+    def __missing__(self, code: int) -> str:
+        folded = _fold_char(chr(code))
+        if len(self) < _CACHE_LIMIT:
+            self[code] = folded
+        return folded
+
+
+_TABLE: Final = _FoldTable()
+
+
+def fold(text: str) -> str:
+    """Return ``text`` as the matcher sees it (also used for the non-ASCII part of patterns)."""
+    return text.lower() if text.isascii() else text.translate(_TABLE)
+
+
+class Folded:
+    """A folded text as UTF-8 bytes, able to tell where a match stands in the original.
+
+    Args:
+        source: the original text.
+    """
+
+    __slots__ = ("_ends", "_plain", "raw", "source")
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        head = source[:MAX_CHARS]
+        self._plain = head.isascii()
+        self.raw = fold(head).encode()
+        self._ends: list[int] | None = None
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Return the half-open code-point span of the original for a half-open byte span."""
+        if self._plain:
+            return start, end
+        ends = self._offsets()
+        first = bisect.bisect_right(ends, start)
+        last = bisect.bisect_left(ends, end)
+        while last + 1 < len(ends) and ends[last + 1] == ends[last]:
+            last += 1  # marks that folded to nothing belong to the letter before them
+        return first, max(first, last + 1)
+
+    def _offsets(self) -> list[int]:
+        """Return, for each code point of the original, the folded byte offset where it ends."""
+        if self._ends is None:
+            total, ends = 0, []
+            for char in self.source[:MAX_CHARS]:
+                total += len(_TABLE[ord(char)].encode())
+                ends.append(total)
+            self._ends = ends
+        return self._ends

@@ -1,0 +1,1 @@
+"""The packaged rule files (YAML); read through ``importlib.resources``."""

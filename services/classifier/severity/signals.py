@@ -1,0 +1,39 @@
+"""Facts about the item beside its words: rating, reach, shape."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from shared.events import FeedbackReceived
+
+BAD_RATING: Final = 0.25
+"""Normalised rating at or below which an item is a complaint (two stars of five)."""
+GOOD_RATING: Final = 0.75
+"""Normalised rating at or above which an item without grave content is praise."""
+WIDE_REACH: Final = 10_000
+"""Followers from which a complaint counts as wide publicity."""
+_SUBSTANTIAL_LETTERS: Final = 25
+
+
+def followers(feedback: FeedbackReceived) -> int:
+    """Return the author's followers as the channel told them, 0 if it did not."""
+    value = feedback.attributes.get("followers", 0)
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0
+
+
+def substantial(text: str) -> bool:
+    """Tell whether ``text`` holds enough letters to mean something."""
+    letters = 0
+    for char in text:
+        if char.isalpha():
+            letters += 1 if char < "\u2e80" else 3  # an ideograph says more than a letter
+            if letters >= _SUBSTANTIAL_LETTERS:
+                return True
+    return False
+
+
+def asks(text: str) -> bool:
+    """Tell whether ``text`` ends in a question."""
+    tail = text[-160:].rstrip(" \n\t\"')」”»")
+    return tail.endswith(("?", "?", "؟")) or "?" in tail[-60:]

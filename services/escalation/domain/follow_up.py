@@ -1,0 +1,120 @@
+"""Follow-ups: what a resolution promises, when it falls due, and that a case closes after it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from services.escalation.domain import escalation
+from services.escalation.domain.case import Draft
+from services.escalation.domain.policy import Policy
+from shared.events import (
+    CaseEventKind,
+    CaseState,
+    Cause,
+    FollowUp,
+    FollowUpState,
+    Refusal,
+    TimerKind,
+)
+
+MAX_FOLLOW_UPS: Final = 32
+"""How many follow-ups a case remembers; the oldest settled ones go first."""
+
+_SETTLED: Final = frozenset({FollowUpState.DONE, FollowUpState.WAIVED})
+_EVENT: Final = {
+    FollowUpState.DUE: CaseEventKind.FOLLOW_UP_DUE,
+    FollowUpState.DONE: CaseEventKind.FOLLOW_UP_DONE,
+    FollowUpState.WAIVED: CaseEventKind.FOLLOW_UP_WAIVED,
+    FollowUpState.MISSED: CaseEventKind.FOLLOW_UP_MISSED,
+}
+
+
+def schedule(draft: Draft, policy: Policy) -> None:
+    """Promise the follow-ups of the case's severity, counted from now."""
+    for promise in policy.plan(draft.case.severity).follow_ups:
+        earlier = draft.case.follow_ups[-(MAX_FOLLOW_UPS - 1) :]
+        item = FollowUp(
+            number=earlier[-1].number + 1 if earlier else 1,
+            kind=promise.kind,
+            due_at=draft.now + promise.after_ms,
+        )
+        draft.change(follow_ups=(*earlier, item))
+        draft.arm(TimerKind.FOLLOW_UP_DUE, item.due_at, ref=item.number)
+        draft.emit(CaseEventKind.FOLLOW_UP_SCHEDULED, Cause.RESOLVED, follow_up=item)
+
+
+def due(draft: Draft, policy: Policy, number: int, due_at: int) -> None:
+    """A follow-up falls due: from now on its grace runs."""
+    item = _find(draft, number)
+    if item is None or item.state is not FollowUpState.SCHEDULED:
+        return
+    grace_ms = policy.plan(draft.case.severity).follow_up_grace_ms
+    draft.arm(TimerKind.FOLLOW_UP_MISSED, draft.now + grace_ms, ref=number)
+    _enter(draft, item, FollowUpState.DUE, Cause.FOLLOW_UP, at=due_at)
+
+
+def missed(draft: Draft, policy: Policy, number: int, due_at: int) -> None:
+    """The grace is over: record it and tell the lead; the promise still has to be settled."""
+    item = _find(draft, number)
+    if item is None or item.state is not FollowUpState.DUE:
+        return
+    entered = _enter(draft, item, FollowUpState.MISSED, Cause.FOLLOW_UP, at=due_at)
+    escalation.follow_up_overdue(draft, policy, due_at, entered)
+
+
+def settle(
+    draft: Draft, number: int | None, state: FollowUpState, note: str | None
+) -> Refusal | None:
+    """Mark a follow-up done or waived by command; the last one closes the case."""
+    item = None if number is None else _find(draft, number)
+    if item is None:
+        return Refusal.NO_SUCH_FOLLOW_UP
+    if item.state in _SETTLED:
+        return Refusal.WRONG_STATE
+    _enter(draft, item, state, Cause.COMMAND, note=note)
+    close_if_settled(draft)
+    return None
+
+
+def waive_all(draft: Draft, cause: Cause) -> None:
+    """Waive what is not settled yet: the case is open again."""
+    for item in draft.case.follow_ups:
+        if item.state not in _SETTLED:
+            _enter(draft, item, FollowUpState.WAIVED, cause)
+
+
+def close_if_settled(draft: Draft) -> None:
+    """Close a resolved case of which every promise is done or waived."""
+    if draft.case.state is not CaseState.RESOLVED:
+        return
+    if all(item.state in _SETTLED for item in draft.case.follow_ups):
+        draft.change(state=CaseState.CLOSED, closed_at=draft.now, timers=())
+        draft.emit(CaseEventKind.CLOSED, Cause.FOLLOW_UPS_SETTLED)
+
+
+def _find(draft: Draft, number: int) -> FollowUp | None:
+    return next((item for item in draft.case.follow_ups if item.number == number), None)
+
+
+def _enter(
+    draft: Draft,
+    item: FollowUp,
+    state: FollowUpState,
+    cause: Cause,
+    *,
+    at: int | None = None,
+    note: str | None = None,
+) -> FollowUp:
+    """Move one follow-up to ``state``, with its event; a settled one loses its timers."""
+    entered = msgspec.structs.replace(item, state=state, changed_at=draft.now)
+    draft.change(
+        follow_ups=tuple(
+            entered if other.number == item.number else other for other in draft.case.follow_ups
+        )
+    )
+    if state in _SETTLED:
+        draft.disarm(TimerKind.FOLLOW_UP_DUE, TimerKind.FOLLOW_UP_MISSED, ref=item.number)
+    draft.emit(_EVENT[state], cause, at=at, follow_up=entered, note=note)
+    return entered

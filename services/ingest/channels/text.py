@@ -1,0 +1,61 @@
+"""Text as the product keeps it: NFC, no control characters, bounded. All functions are idempotent.
+
+CPython's NFC takes time quadratic in the length of a run of combining marks (64,000 marks: 12 s), so
+runs are cut to the 30 marks that Unicode's Stream-Safe Text Format allows (UAX #15, section 13).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+
+MAX_TEXT = 32_768
+"""Longest text of an event, in code points."""
+
+_MAX_MARKS = 30
+_LAST_MARK = 0x1E94A
+_NONCHARACTERS = "\ufdd0-\ufdef" + "".join(
+    chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF)
+)
+_KEPT_OUT = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff{_NONCHARACTERS}]")
+_LINE_BREAKS = re.compile(r"\r\n?")
+_SPACES = re.compile(r"\s+")
+
+
+@cache
+def _long_runs() -> re.Pattern[str]:
+    """Match what follows the 30th combining mark of a run."""
+    marks = [
+        code
+        for code in range(0x300, _LAST_MARK + 1)
+        if unicodedata.combining(unicodedata.normalize("NFD", chr(code))[0])
+    ]
+    ranges: list[list[int]] = []
+    for code in marks:
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    group = "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
+    return re.compile(f"([{group}]{{{_MAX_MARKS}}})[{group}]+")
+
+
+def _nfc(text: str) -> str:
+    text = _KEPT_OUT.sub("", text)
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFC", _long_runs().sub(r"\1", text))
+
+
+def clean(text: str) -> tuple[str, bool]:
+    """Return ``text`` normalised and at most ``MAX_TEXT`` code points long, and whether it was cut."""
+    text = _LINE_BREAKS.sub("\n", _nfc(text)).strip()
+    if len(text) <= MAX_TEXT:
+        return text, False
+    return text[:MAX_TEXT].rstrip(), True
+
+
+def clean_line(text: str) -> str:
+    """Return a short field (id, thread, author) normalised, on one line, spaces collapsed."""
+    return _SPACES.sub(" ", _nfc(text)).strip()

@@ -1,0 +1,92 @@
+"""The dead-letter path: a record that can never be processed, kept whole, and the limit on them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from confluent_kafka import Message
+
+from shared import codec
+from shared.errors import Poison, TooManyDeadLetters
+from shared.events import DeadLetter
+from shared.ids import digest
+from shared.streams.records import Chunk, Output, Partition
+
+MAX_KEPT = 600_000
+"""Bytes of an original value that are kept: base64 must still fit into one record."""
+
+
+def letter(stage: str, message: Message, poison: Poison, now: int) -> DeadLetter:
+    """Return the dead letter of ``message``: original bytes and headers, position and reason."""
+    headers = tuple((name, value or b"") for name, value in _headers(message))
+    ids = [value for name, value in headers if name == "ce_id"]
+    value = message.value()
+    return DeadLetter(
+        stage=stage,
+        reason=poison.reason.value,
+        detail=poison.detail[:500],
+        at=now,
+        topic=message.topic(),
+        partition=message.partition(),
+        offset=message.offset(),
+        key=message.key(),
+        value=value[:MAX_KEPT] if value is not None else None,
+        headers=headers,
+        feedback_id=ids[0].decode("ascii", "replace") if ids else None,
+    )
+
+
+def output(topic: str, partition: int, dead: DeadLetter) -> Output:
+    """Return the record that carries ``dead``; its id is the same however often it is replayed."""
+    where = (str(dead.topic), str(dead.partition), str(dead.offset))
+    event_id = digest("", "dead-letter", dead.stage, *where)
+    headers = codec.headers(dead, event_id, f"tocsin/{dead.stage}")
+    return Output(topic, partition, dead.key, codec.encode(dead), headers)
+
+
+def _headers(message: Message) -> list[tuple[str, bytes | None]]:
+    found = message.headers()
+    if not found:
+        return []
+    pairs = found.items() if isinstance(found, dict) else found
+    return [(name, raw.encode() if isinstance(raw, str) else raw) for name, raw in pairs]
+
+
+class Limit:
+    """Stops a worker when poison takes over a partition: a bad deploy must not drain a topic.
+
+    Args:
+        run: most consecutive dead letters of one partition.
+        ratio: largest share of dead letters among the last ``window`` records of one partition.
+    """
+
+    def __init__(self, run: int, ratio: float, window: int) -> None:
+        self._run = run
+        self._ratio = ratio
+        self._window = window
+        self._runs: dict[Partition, int] = {}
+        self._recent: dict[Partition, deque[tuple[int, int]]] = {}
+
+    def count(self, chunks: Sequence[Chunk], dead: Mapping[Partition, int]) -> None:
+        """Record what became of ``chunks``; ``dead`` is the number of dead letters by partition.
+
+        Raises:
+            TooManyDeadLetters: the limit of a partition is passed.
+        """
+        for chunk in chunks:
+            bad = dead.get(chunk.source, 0)
+            total = len(chunk.messages)
+            run = self._runs.get(chunk.source, 0) + bad if bad >= total else 0
+            self._runs[chunk.source] = run
+            recent = self._recent.setdefault(chunk.source, deque())
+            recent.append((min(bad, total), total))
+            while sum(count for _, count in recent) - recent[0][1] >= self._window:
+                recent.popleft()
+            seen = sum(count for _, count in recent)
+            share = sum(count for count, _ in recent) / seen
+            if run > self._run or (seen >= self._window and share > self._ratio):
+                raise TooManyDeadLetters(
+                    f"{chunk.source.topic}/{chunk.source.number}: {run} dead letters in a row, "
+                    f"{share:.0%} of the last {seen} records"
+                )
