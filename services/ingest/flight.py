@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from collections.abc import Callable
 
 from shared.codec import Headers
 
@@ -20,10 +21,14 @@ class Fate(enum.Enum):
 class Record:
     """One record to be written once, however many requests ask for it.
 
-    ``id`` is deterministic, so equal ids mean equal content. ``fault`` says why it failed.
+    ``id`` is deterministic, so equal ids mean equal content. ``fault`` says why it failed,
+    ``taken`` that the log has it and will settle it, ``on_settled`` is told first. ``size`` is in bytes.
     """
 
-    __slots__ = ("_waiting", "fate", "fault", "headers", "id", "key", "topic", "value")
+    __slots__ = (
+        "_waiting", "fate", "fault", "headers", "id", "key", "on_settled", "size", "taken", "topic",
+        "value",
+    )  # fmt: skip
 
     def __init__(self, id_: str, topic: str, key: bytes, value: bytes, headers: Headers) -> None:
         self.id = id_
@@ -31,20 +36,20 @@ class Record:
         self.key = key
         self.value = value
         self.headers = headers
+        self.size = len(key) + len(value)
         self.fate = Fate.PENDING
         self.fault = ""
+        self.taken = False
+        self.on_settled: Callable[[Record], None] | None = None
         self._waiting: list[Gathering] = []
-
-    @property
-    def size(self) -> int:
-        """Bytes it holds while in flight."""
-        return len(self.key) + len(self.value)
 
     def settle(self, fate: Fate, fault: str = "") -> None:
         """Decide its fate, once, and wake who waits."""
         if self.fate is not Fate.PENDING:
             return
         self.fate, self.fault = fate, fault
+        if self.on_settled is not None:
+            self.on_settled(self)
         waiting, self._waiting = self._waiting, []
         for gathering in waiting:
             gathering.settled()
@@ -76,4 +81,14 @@ class Gathering:
 
     async def wait(self, timeout_s: float) -> None:
         """Return when all are settled, or after ``timeout_s`` seconds."""
-        await asyncio.wait([self._done], timeout=timeout_s)
+        if self._done.done():
+            return
+        alarm = asyncio.get_running_loop().call_later(max(0.0, timeout_s), self._expire)
+        try:
+            await self._done
+        finally:
+            alarm.cancel()
+
+    def _expire(self) -> None:
+        if not self._done.done():
+            self._done.set_result(None)

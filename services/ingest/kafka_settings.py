@@ -16,7 +16,7 @@ MAX_BLOCK_MS = 20
 
 
 class ByRecordKey(Partitioner):  # type: ignore[misc]  # kafka-python is untyped
-    """The same partition as Kafka's default partitioner, by the product's own murmur2 (half the time)."""
+    """The same partition as Kafka's default partitioner, in half the time."""
 
     def partition(
         self,

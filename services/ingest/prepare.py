@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from services.ingest.channels import generic, wire
 from services.ingest.channels.build import build
@@ -20,21 +20,21 @@ MAX_LETTER_BYTES = 600_000
 """Of a rejected item so much is kept: base64 makes it a third longer."""
 
 
-class Raw(NamedTuple):
+class Raw(msgspec.Struct, frozen=True):
     """An item as it came in; ``line`` counts from 1 within a batch."""
 
     payload: bytes
     line: int | None = None
 
 
-class Door(NamedTuple):
+class Door(msgspec.Struct, frozen=True):
     """What is known about the sender: the source its key may write, and its trace, if any."""
 
     source: str = ANY_SOURCE
     traceparent: bytes = b""
 
 
-class Prepared(NamedTuple):
+class Prepared(msgspec.Struct, frozen=True, eq=False):
     """An item ready to be written; ``event`` is None for a rejected one."""
 
     record: Record

@@ -12,17 +12,16 @@ from collections import deque
 from typing import Any
 
 import structlog
-from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from services.ingest.flight import Fate, Record
+from services.ingest.kafka_connection import connected
 from services.ingest.kafka_settings import producer_settings
 from services.ingest.log import Overloaded
 from shared.config import Config
 from shared.errors import Transient
 from shared.metrics import Metrics
 
-_RETRY_S = 0.5
 _LOG_EVERY_S = 10.0
 _log = structlog.get_logger(__name__)
 
@@ -41,36 +40,23 @@ class KafkaLog:
         self._waiting_for = "kafka: not connected yet"
         self._in_flight: dict[Record, float] = {}
         self._bytes = 0
-        self._acknowledged: deque[tuple[Record, Exception | None]] = deque()
+        self._acknowledged: deque[tuple[Record, object]] = deque()
         self._handing_over = False
         self._silent_until = 0.0
         metrics.oldest_in_flight.set_function(self.oldest_age_s)
         metrics.in_progress.labels("ingest").set_function(lambda: len(self._in_flight))
 
     async def connect(self) -> None:
-        """Return once the broker answered and all topics are there; retries for ever."""
-        producer = None
-        while True:
-            try:
-                if producer is None:
-                    producer = await asyncio.to_thread(lambda: KafkaProducer(**self._settings))
-                # From here on send() finds the metadata of the topics and does not block.
-                for topic in self._topics:
-                    await asyncio.to_thread(producer.partitions_for, topic)
-            except KafkaError as error:
-                waiting_for = f"kafka: {_describe(error, producer is not None)}"
-                if waiting_for != self._waiting_for:
-                    _log.warning("waiting for kafka", problem=waiting_for)
-                self._waiting_for = waiting_for
-                await asyncio.sleep(_RETRY_S)
-            except asyncio.CancelledError:
-                if producer is not None:
-                    producer.close(timeout=0)
-                raise
-            else:
-                self._producer = producer
-                self._waiting_for = ""
-                return
+        """Return once the broker answered and all topics are there; retries for ever.
+
+        Raises:
+            Misconfigured: no retry would help.
+        """
+        self._producer = await connected(self._settings, self._topics, self._wait_for)
+        self._waiting_for = ""
+
+    def _wait_for(self, problem: str) -> None:
+        self._waiting_for = problem
 
     def append(self, record: Record) -> None:
         """Take ``record``; see ``Log.append``."""
@@ -86,8 +72,7 @@ class KafkaLog:
             raise Transient(f"kafka: {type(error).__name__}") from error
         self._in_flight[record] = self._loop.time()
         self._bytes += record.size
-        future.add_callback(self._on_success, record)
-        future.add_errback(self._on_failure, record)
+        future.add_both(self._on_acknowledged, record)
 
     def oldest_age_s(self) -> float:
         """Return the seconds since the oldest record in flight was taken, 0 without any."""
@@ -123,18 +108,9 @@ class KafkaLog:
         if (age := self.oldest_age_s()) > limits.request_deadline_s:
             raise Overloaded(f"kafka has acknowledged nothing for {age:.0f} s")
 
-    def _on_success(self, record: Record, _metadata: object) -> None:
-        """Run in the sender's thread."""
-        self._acknowledged.append((record, None))
-        self._wake()
-
-    def _on_failure(self, record: Record, error: Exception) -> None:
-        """Run in the sender's thread."""
-        self._acknowledged.append((record, error))
-        self._wake()
-
-    def _wake(self) -> None:
-        """One hand-over for a whole burst: a call across threads costs more than a record."""
+    def _on_acknowledged(self, record: Record, outcome: object) -> None:
+        """Run in the sender's thread. One hand-over serves a whole burst: each is costly."""
+        self._acknowledged.append((record, outcome))
         if not self._handing_over:
             self._handing_over = True
             if not self._loop.is_closed():
@@ -143,14 +119,14 @@ class KafkaLog:
     def _hand_over(self) -> None:
         self._handing_over = False
         while self._acknowledged:
-            record, error = self._acknowledged.popleft()
+            record, outcome = self._acknowledged.popleft()
             if self._in_flight.pop(record, None) is not None:
                 self._bytes -= record.size
-            if error is None:
-                record.settle(Fate.WRITTEN)
+            if isinstance(outcome, Exception):
+                self._count(record, outcome)
+                record.settle(Fate.FAILED, f"kafka: {type(outcome).__name__}")
             else:
-                self._count(record, error)
-                record.settle(Fate.FAILED, f"kafka: {type(error).__name__}")
+                record.settle(Fate.WRITTEN)
 
     def _count(self, record: Record, error: Exception) -> None:
         reason = type(error).__name__
@@ -158,9 +134,3 @@ class KafkaLog:
         if self._loop.time() >= self._silent_until:  # a broken topic would fill the disk
             self._silent_until = self._loop.time() + _LOG_EVERY_S
             _log.warning("kafka refused a record", topic=record.topic, reason=reason, id=record.id)
-
-
-def _describe(error: KafkaError, connected: bool) -> str:
-    if connected:
-        return f"a topic is missing or has no leader ({type(error).__name__})"
-    return f"no broker answers ({type(error).__name__})"

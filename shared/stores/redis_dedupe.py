@@ -13,7 +13,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, RedisError  # noqa: A004
 
 from shared.errors import Transient
 
@@ -34,6 +34,9 @@ for _, key in ipairs(KEYS) do redis.call('SET', key, '', 'EX', ARGV[1]) end
 return #KEYS
 """
 
+_ONE = ord("1")
+
+_Caller = tuple[Sequence[str], "asyncio.Future[frozenset[str]]"]
 Script = Callable[..., Awaitable[Any]]
 
 
@@ -61,19 +64,19 @@ class RedisDedupe:
         self._known: Script = client.register_script(_KNOWN)
         self._remember: Script = client.register_script(_REMEMBER)
         self._held_off_until = 0.0
-        self._waiting: list[str] = []
-        self._round: asyncio.Task[frozenset[str]] | None = None
-        self._next: asyncio.Task[frozenset[str]] | None = None
+        self._waiting: list[_Caller] = []
+        self._looking: asyncio.Task[None] | None = None
 
     async def known(self, ids: Sequence[str]) -> frozenset[str]:
         """Return those of ``ids`` that are remembered."""
         if not ids:
             return frozenset()
-        self._waiting.extend(ids)
-        if self._next is None:
-            self._next = asyncio.create_task(self._look_up(self._round))
-        found = await asyncio.shield(self._next)
-        return found.intersection(ids) if found else found
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[frozenset[str]] = loop.create_future()
+        self._waiting.append((ids, answer))
+        if self._looking is None:
+            self._looking = loop.create_task(self._look_up())
+        return await answer
 
     async def remember(self, ids: Sequence[str]) -> None:
         """Remember ``ids``; repeating extends the time."""
@@ -84,18 +87,34 @@ class RedisDedupe:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _look_up(self, before: asyncio.Task[frozenset[str]] | None) -> frozenset[str]:
-        """Wait for the round trip before this one, then ask for all that has gathered."""
-        if before is not None and not before.done():
-            await asyncio.wait([before])
-        ids, self._waiting = self._waiting, []
-        self._round, self._next = self._next, None
+    async def _look_up(self) -> None:
+        """Answer callers until none is waiting; those who come meanwhile share the next round."""
+        try:
+            while self._waiting:
+                callers, self._waiting = self._waiting, []
+                await self._answer([caller for caller in callers if not caller[1].done()])
+        finally:
+            self._looking = None
+
+    async def _answer(self, callers: list[_Caller]) -> None:
+        try:
+            found = await self._found([key for ids, _ in callers for key in ids])
+        except Exception as error:  # noqa: BLE001 (it is raised in every caller)
+            for _, answer in callers:
+                if not answer.done():
+                    answer.set_exception(error)
+            return
+        for ids, answer in callers:
+            if not answer.done():
+                answer.set_result(found.intersection(ids) if found else found)
+
+    async def _found(self, ids: list[str]) -> frozenset[str]:
         found: set[str] = set()
         for at in range(0, len(ids), CHUNK):
             chunk = ids[at : at + CHUNK]
             bits: bytes = await self._call(self._known, chunk, [])
-            if 0x31 in bits:
-                found.update(key for key, bit in zip(chunk, bits, strict=True) if bit == 0x31)
+            if _ONE in bits:
+                found.update(key for key, bit in zip(chunk, bits, strict=True) if bit == _ONE)
         return frozenset(found)
 
     async def _call(self, script: Script, ids: Sequence[str], args: list[int]) -> Any:
@@ -113,11 +132,14 @@ class RedisDedupe:
 
 
 def connect(url: str, timeout_s: float) -> Redis:
-    """Return a client that fails after ``timeout_s`` seconds instead of retrying (by default ten times)."""
+    """Return a client that fails after ``timeout_s`` seconds; by default it would retry ten times.
+
+    A connection that broke while it lay in the pool (Redis was restarted) is replaced once.
+    """
     return Redis.from_url(
         url,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),
+        retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
         decode_responses=False,
     )

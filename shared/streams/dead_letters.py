@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from typing import Generic, TypeVar
 
 from confluent_kafka import Message
 
 from shared import codec
 from shared.errors import Poison, TooManyDeadLetters
-from shared.events import DeadLetter
+from shared.events import DeadLetter, Struct
 from shared.ids import digest
+from shared.metrics import Metrics
 from shared.streams.records import Chunk, Output, Partition
 
+E = TypeVar("E", bound=Struct)
 MAX_KEPT = 600_000
 """Bytes of an original value that are kept: base64 must still fit into one record."""
 
@@ -43,6 +46,46 @@ def output(topic: str, partition: int, dead: DeadLetter) -> Output:
     event_id = digest("", "dead-letter", dead.stage, *where)
     headers = codec.headers(dead, event_id, f"tocsin/{dead.stage}")
     return Output(topic, partition, dead.key, codec.encode(dead), headers)
+
+
+class Sieve(Generic[E]):
+    """Decodes the records of a topic and sets the poison ones aside as dead letters.
+
+    Args:
+        stage: the worker's name in dead letters and metrics.
+        topic: name of the dead-letter topic on the broker.
+        decoder: knows the events that the input topic may carry.
+    """
+
+    def __init__(self, stage: str, topic: str, decoder: codec.Decoder[E], metrics: Metrics) -> None:
+        self._stage = stage
+        self._topic = topic
+        self._decoder = decoder
+        self._metrics = metrics
+
+    def sift(self, chunk: Chunk, now: int) -> tuple[list[tuple[Message, E]], list[Output]]:
+        """Return the good records with their events, and the dead letters of the others."""
+        good: list[tuple[Message, E]] = []
+        dead: list[Output] = []
+        for message in chunk.messages:
+            try:
+                good.append((message, self._decoder.decode(message.value())))
+            except Poison as poison:
+                dead.append(self.bury(message, poison, now))
+        return good, dead
+
+    def bury(self, message: Message, poison: Poison, now: int) -> Output:
+        """Return the dead letter of one record, and count it."""
+        self._metrics.dead_letters.labels(self._stage, poison.reason).inc()
+        self._metrics.stage_processed.labels(self._stage, "dead_letter").inc()
+        return output(
+            self._topic, message.partition() or 0, letter(self._stage, message, poison, now)
+        )
+
+
+def header(message: Message, name: str) -> bytes | None:
+    """Return a header of ``message``, or None."""
+    return next((value for key, value in _headers(message) if key == name), None)
 
 
 def _headers(message: Message) -> list[tuple[str, bytes | None]]:

@@ -101,6 +101,7 @@ class Poller:
         self._end_seen: dict[Partition, int] = {}
         self._paused = False
         self._last_lag = 0.0
+        self._progress = 0.0
 
     def start(self, topics: Iterable[str]) -> None:
         """Join the group and start polling ``topics``."""
@@ -113,6 +114,10 @@ class Poller:
         self._stop.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
+
+    def silent_for_s(self) -> float:
+        """Seconds since the last poll; 0 before the first."""
+        return time.monotonic() - self._progress if self._progress else 0.0
 
     @property
     def assigned(self) -> frozenset[Partition]:
@@ -137,6 +142,7 @@ class Poller:
             self._failed(error)
 
     def _turn(self, consumer: Consumer) -> None:
+        self._progress = time.monotonic()
         self._keep_pace(consumer)
         before = self._generation
         first = consumer.poll(POLL_S)
@@ -212,8 +218,6 @@ class Poller:
         The poll that ran the callback may have returned records of either side of it: they are
         dropped, and assigning the same positions once more makes librdkafka fetch them again.
         """
-        if not self._positions:
-            return
         consumer.assign(
             [TopicPartition(at.topic, at.number, offset) for at, offset in self._positions.items()]
         )

@@ -146,6 +146,11 @@ class Transactor:
         return time.monotonic() - self._progress
 
     @property
+    def assigned(self) -> bool:
+        """True when the group has given this worker an assignment, be it empty (a standby)."""
+        return self._assignment is not None
+
+    @property
     def ready(self) -> bool:
         """True when partitions are assigned and their state is caught up."""
         return self._ready is not None and self._ready is self._assignment

@@ -15,6 +15,7 @@ from typing import ClassVar, cast
 import faust
 from faust.app.base import BootStrategy
 from faust.transport import base
+from faust.transport.consumer import Fetcher
 from faust.types import TP, ConsumerMessage, Message, StreamT
 from faust.types.transports import ConsumerT, ProducerT
 from mode.types import ServiceT
@@ -57,6 +58,10 @@ class ChunkConsumer(base.Consumer):
         """Leave the group; the poller's revocation waits for the running transaction."""
         await asyncio.to_thread(self._poller.stop, CLOSE_S)
 
+    def silent_for_s(self) -> float:
+        """Seconds since the poller last went round."""
+        return self._poller.silent_for_s()
+
     # ---- from the poller's thread
 
     def _emit(self, chunks: Sequence[Chunk]) -> None:
@@ -79,11 +84,19 @@ class ChunkConsumer(base.Consumer):
     # ---- on the loop
 
     async def _drain_messages(self, fetcher: ServiceT) -> None:
-        while not (self.should_stop or fetcher.should_stop):
-            for chunk in await self._polled.get():
-                self._sequence += 1
-                source = TP(chunk.source.topic, chunk.source.number)
-                await self.callback(self._to_message(source, chunk))
+        unblock = asyncio.create_task(self._unblock_when_stopped(fetcher))
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                for chunk in await self._polled.get():
+                    self._sequence += 1
+                    source = TP(chunk.source.topic, chunk.source.number)
+                    await self.callback(self._to_message(source, chunk))
+        finally:
+            unblock.cancel()
+
+    async def _unblock_when_stopped(self, fetcher: ServiceT) -> None:
+        await fetcher._stopped.wait()
+        self._polled.put_nowait(())
 
     def _to_message(self, tp: TP, record: Chunk) -> ConsumerMessage:
         """Wrap a chunk with a running number and Faust's present generation, for it drops silently
@@ -198,6 +211,9 @@ class _Boot(BootStrategy):
     def kafka_consumer(self) -> Iterable[ServiceT]:
         return [self.app.consumer]
 
+    def tables(self) -> Iterable[ServiceT]:
+        return []
+
 
 class ChunkApp(faust.App):
     """A Faust app whose agents receive chunks and put them before the transactor.
@@ -237,14 +253,26 @@ class ChunkApp(faust.App):
             autodiscover=False,
         )
 
+    def poller_silent_for_s(self) -> float:
+        """Seconds since the poller last went round; 0 before it started."""
+        return self.consumer.silent_for_s() if isinstance(self.consumer, ChunkConsumer) else 0.0
+
     def _new_transport(self) -> ChunkTransport:
         return ChunkTransport([URL("kafka://")], self, self.loop)
 
     def _new_producer_transport(self) -> ChunkTransport:
         return self._new_transport()
 
+    async def on_start(self) -> None:
+        """Tell the conductor not to wait for tables: there are none."""
+        await super().on_start()
+        self.tables._tables_registered.set()  # noqa: SLF001  what TableManager.on_start would do
+
     async def _wait_for_table_recovery_completed(self) -> bool:
         return False
+
+    async def _stop_consumer(self) -> None:
+        await self._stop_fetcher()
 
 
 class ChunkSchema(faust.Schema[None, Chunk]):

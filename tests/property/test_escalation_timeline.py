@@ -1,4 +1,4 @@
-"""The ladder against a slow, simple model of it, which walks through time minute by minute."""
+"""The ladder against a slow, simple model of it: a person with a stopwatch and the codebook."""
 
 from __future__ import annotations
 
@@ -7,84 +7,104 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.escalation.domain.policy import DAY, DEFAULT_POLICY, MINUTE, SeverityPlan
-from shared.events import CaseState, CommandKind, Severity, TimerKind
+from shared.events import CaseState, Severity
 from tests.unit.escalation.world import T0, World
 
 MAX_EPOCHS = 4
-MAX_AGE = 2000
-POLICY = msgspec.structs.replace(
-    DEFAULT_POLICY, max_epochs=MAX_EPOCHS, max_age_ms=MAX_AGE * MINUTE
-)
+MAX_AGE = 3000
+HORIZON = 5 * DAY // MINUTE
+POLICY = msgspec.structs.replace(DEFAULT_POLICY, max_epochs=MAX_EPOCHS, max_age_ms=MAX_AGE * MINUTE)
 Notification = tuple[int, int, int]
-"""Minute at which somebody was notified, epoch, step."""
+"""Minute at which somebody was notified, epoch, step; step 0 is everyone, the ladder being over."""
 
 
 class Model:
-    """One case: what a person with a stopwatch and the codebook would do. All in minutes."""
+    """One case, opened at minute 0. It is looked at now and then; all times are minutes."""
 
     def __init__(self, plan: SeverityPlan) -> None:
-        self.waits = [step.wait_ms // MINUTE for step in plan.steps]
-        self.rounds = plan.repeat + 1
+        steps = list(enumerate((step.wait_ms // MINUTE for step in plan.steps), start=1))
+        self.ladder = steps * (1 + plan.repeat)
         self.repeat = plan.repeat_ms // MINUTE
         self.expiry = None if plan.ack_expiry_ms is None else plan.ack_expiry_ms // MINUTE
         self.epoch = 1
-        self.rungs = self.waits * self.rounds
-        self.climbed = 1
         self.acknowledged = False
-        self.deadline: int | None = self.rungs[0]
-        self.notified: list[Notification] = [(0, 1, 1)]
+        self.deadline: int | None = None
+        self.notified: list[Notification] = []
+        self.ahead = list(self.ladder)
+        self.notify(0)
+
+    def is_capped(self, minute: int) -> bool:
+        return self.epoch >= MAX_EPOCHS or minute >= MAX_AGE
+
+    def notify(self, minute: int) -> None:
+        if self.ahead:
+            step, wait = self.ahead.pop(0)
+        else:
+            step, wait = 0, DAY // MINUTE if self.is_capped(minute) else self.repeat
+        self.notified.append((minute, self.epoch, step))
+        self.deadline = minute + wait
 
     def acknowledge(self, minute: int) -> None:
         self.acknowledged = True
         self.deadline = None if self.expiry is None else minute + self.expiry
 
     def look(self, minute: int) -> None:
-        """Somebody looks at the stopwatch at this minute."""
         if self.deadline is None or minute < self.deadline:
             return
-        capped = self.epoch >= MAX_EPOCHS or minute >= MAX_AGE
         if self.acknowledged:
             self.acknowledged = False
+            self.ahead = [] if self.is_capped(minute) else list(self.ladder)
             self.epoch += 1
-            self.climbed = len(self.rungs) + 1 if capped else 1
-        else:
-            self.climbed += 1
-        if self.climbed <= len(self.rungs):
-            step = (self.climbed - 1) % len(self.waits) + 1
-            self.deadline = minute + self.rungs[self.climbed - 1]
-        else:
-            step = 1 if capped and self.climbed == len(self.rungs) + 1 else self.last_step
-            self.deadline = minute + (DAY // MINUTE if capped else self.repeat)
-        self.last_step = step
-        self.notified.append((minute, self.epoch, step))
-
-    last_step = 1
+        self.notify(minute)
 
 
-severities = st.sampled_from(
-    [Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.UNDETERMINED]
-)
-
-
-def play(
-    severity: Severity, looks: list[int], acks: set[int]
-) -> tuple[list[Notification], list[Notification]]:
-    """Return the notifications of the core and of the model for the same looks and acks."""
-    world, model = World(POLICY), Model(POLICY.plan(severity))
+def play(severity: Severity, looks: list[int], acks: set[int]) -> None:
+    """Let core and model look at the same minutes, and compare all notifications."""
+    plan = POLICY.plan(severity)
+    world, model = World(POLICY), Model(plan)
     world.feed(severity)
     for minute in looks:
         world.now = T0 + minute * MINUTE
         world.poll()
         model.look(minute)
         if minute in acks and not model.acknowledged:
-            assert world.command(CommandKind.ACKNOWLEDGE).events[0].refusal is None
+            assert world.acknowledge().events[0].refusal is None
             model.acknowledge(minute)
-        expected = None if model.deadline is None else T0 + model.deadline * MINUTE
-        assert world.case.next_due_at == expected
+        deadline = None if model.deadline is None else T0 + model.deadline * MINUTE
+        assert world.case.next_due_at == deadline
         assert (world.case.state is CaseState.ACKNOWLEDGED) == model.acknowledged
-    notified = [
-        ((event.recorded_at - T0) // MINUTE, event.epoch or 0, event.step or 0)
+    assert model.notified == [
+        (
+            (event.recorded_at - T0) // MINUTE,
+            event.epoch,
+            0 if event.targets == plan.everyone else event.step,
+        )
         for event in world.log
         if event.targets
     ]
-    return notified, model.notified
+
+
+severities = st.sampled_from(
+    [Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.UNDETERMINED]
+)
+minutes = st.integers(min_value=0, max_value=HORIZON)
+
+
+@settings(max_examples=25, deadline=None)
+@given(severity=severities, acks=st.sets(minutes | st.integers(0, 300), max_size=8))
+def test_a_worker_that_polls_every_minute(severity: Severity, acks: set[int]) -> None:
+    play(severity, list(range(HORIZON)), acks)
+
+
+@settings(max_examples=100, deadline=None)
+@given(severity=severities, looks=st.sets(minutes, min_size=1, max_size=60), data=st.data())
+def test_a_worker_that_is_often_down(
+    severity: Severity, looks: set[int], data: st.DataObject
+) -> None:
+    acks = data.draw(st.sets(st.sampled_from(sorted(looks))))
+    play(severity, sorted(looks), acks)
+
+
+def test_nobody_ever_acknowledges() -> None:
+    for severity in (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.UNDETERMINED):
+        play(severity, list(range(2 * HORIZON)), set())

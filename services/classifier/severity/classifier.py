@@ -8,7 +8,7 @@ from importlib import resources
 from services.classifier.severity import rules as packaged
 from services.classifier.severity.decision import classification, decide
 from services.classifier.severity.language import detect, primary
-from services.classifier.severity.loading import RuleSource, Ruleset, load
+from services.classifier.severity.loading import Ruleset, RuleSource, load
 from services.classifier.severity.matching import Matcher
 from services.classifier.severity.normalise import Folded
 from services.classifier.severity.schema import RuleSpec

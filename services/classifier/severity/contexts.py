@@ -81,6 +81,7 @@ class Context:
     def __init__(self, spec: ContextSpec) -> None:
         self.id = spec.id
         self.default_for = frozenset(spec.default_for)
+        self.channels = frozenset(spec.channels)
         self._before = _adjacent(spec.before, before=True)
         self._after = _adjacent(spec.after, before=False)
         self._sentence = ByLanguage(spec.sentence)

@@ -10,6 +10,7 @@ from services.classifier.severity.matching import Hit
 from services.classifier.severity.normalise import Folded
 from services.classifier.severity.schema import LANGUAGES, RANK
 from shared.events import (
+    Channel,
     Classification,
     Evidence,
     FeedbackReceived,
@@ -21,6 +22,7 @@ from shared.events import (
 MAX_REASONS = 3
 MAX_EVIDENCE = 8
 _SURE_LIMIT = 0.97
+_DIRECT = frozenset({Channel.EMAIL, Channel.PHONE})
 
 
 class Verdict(NamedTuple):
@@ -77,6 +79,9 @@ def _silent(feedback: FeedbackReceived, language: str | None) -> Verdict:
         return Verdict(Severity.UNDETERMINED, Kind.OTHER, (Reason.OTHER,), 0.1)
     if signals.asks(feedback.text):
         return Verdict(Severity.LOW, Kind.QUESTION, (Reason.QUESTION,), 0.6)
+    if feedback.channel in _DIRECT and feedback.rating is None:
+        # Who writes or calls directly wants something: three of four such texts are problems.
+        return Verdict(Severity.MEDIUM, Kind.COMPLAINT, (Reason.OTHER,), 0.35)
     return Verdict(Severity.LOW, Kind.OTHER, (Reason.OTHER,), 0.4)
 
 

@@ -22,7 +22,17 @@ from shared.errors import Misconfigured
 
 _STEP: Final = re.compile(r"\.([A-Za-z0-9_]+)|\[(\d+)\]|\[\.\.\.\]")
 _PATTERN_FIELDS: Final = frozenset(
-    "patterns near near_text unless unless_text before after sentence text".split()
+    [
+        "patterns",
+        "near",
+        "near_text",
+        "unless",
+        "unless_text",
+        "before",
+        "after",
+        "sentence",
+        "text",
+    ]
 )
 Path = tuple[str | int, ...]
 Spec = TypeVar("Spec", RuleSpec, ContextSpec)

@@ -39,17 +39,24 @@ class _Rule:
             )
         )
 
-    def fits(self, text: _Reading, channel: Channel) -> bool:
+    def first(self, text: _Reading, pattern: Pattern) -> tuple[int, int] | None:
+        """Return the first span of ``pattern`` at which the rule applies, or None."""
+        if not self._fits(text):
+            return None
+        spans = pattern.spans(text.raw, _MAX_SPANS)
+        return next((span for span in spans if self._stands(text, span)), None)
+
+    def _fits(self, text: _Reading) -> bool:
         """Tell whether the conditions on the whole item are met."""
         raw, language = text.raw, text.language
         return (
-            (not self.channels or channel in self.channels)
+            (not self.channels or text.channel in self.channels)
             and (not self.near_text or self.near_text.find(raw, language, 0, len(raw)))
             and not self.unless_text.find(raw, language, 0, len(raw))
             and not any(text.read_as(context) for context in self.contexts)
         )
 
-    def stands(self, text: _Reading, span: tuple[int, int]) -> bool:
+    def _stands(self, text: _Reading, span: tuple[int, int]) -> bool:
         """Tell whether a span counts in its sentence."""
         raw, language = text.raw, text.language
         window = text.sentences.around(*span)
@@ -63,27 +70,30 @@ class _Rule:
 class _Reading:
     """One text under evaluation: its sentences and whole-text contexts, each found once."""
 
-    __slots__ = ("_contexts", "language", "raw", "sentences")
+    __slots__ = ("_contexts", "channel", "language", "raw", "sentences")
 
-    def __init__(self, raw: bytes, language: str | None) -> None:
-        self.raw, self.language, self.sentences = raw, language, Sentences(raw)
+    def __init__(self, raw: bytes, language: str | None, channel: Channel) -> None:
+        self.raw, self.language, self.channel = raw, language, channel
+        self.sentences = Sentences(raw)
         self._contexts: dict[str, bool] = {}
 
     def read_as(self, context: Context) -> bool:
         """Tell whether the whole text is to be read as ``context`` says."""
         known = self._contexts.get(context.id)
         if known is None:
-            known = self._contexts[context.id] = context.holds_for_text(self.raw, self.language)
+            applies = not context.channels or self.channel in context.channels
+            known = applies and context.holds_for_text(self.raw, self.language)
+            self._contexts[context.id] = known
         return known
 
 
 class _Book:
-    """The rules to be read in one language, or in all."""
+    """The rules to be read in one language, or in all; muting and grave rules come first."""
 
     def __init__(self, rules: list[_Rule], languages: tuple[str, ...]) -> None:
         members = [
             (rule, sources)
-            for rule in rules
+            for rule in sorted(rules, key=lambda one: (not one.spec.mutes, -one.spec.rank))
             if (sources := [one for key in languages for one in rule.spec.patterns.get(key, ())])
         ]
         self.set = PatternSet([sources for _, sources in members])
@@ -100,17 +110,27 @@ class Matcher:
         self._every = _Book(rules, (*LANGUAGES, ANY))
 
     def hits(self, text: Folded, language: str | None, channel: Channel) -> list[Hit]:
-        """Return the first span of each rule that applies; all languages if not a known one."""
+        """Return the rules that apply, each with its first span, the grave ones first.
+
+        In a language that no rule knows, or None, the patterns of all are read. A muting hit stands
+        alone; the mild rules are not evaluated where they could add nothing.
+        """
         book = self._books.get(language or "", self._every)
-        read_in = language if language in self._books else None
+        reading = _Reading(text.raw, language if language in self._books else None, channel)
         found: list[Hit] = []
-        reading = _Reading(text.raw, read_in)
         for number in book.set.match(text.raw):
             rule, pattern = book.members[number]
-            if not rule.fits(reading, channel):
-                continue
-            for span in pattern.spans(text.raw, _MAX_SPANS):
-                if rule.stands(reading, span):
-                    found.append(Hit(rule.spec, *span))
-                    break
+            if found and (found[0].rule.mutes or _settled(found, rule.spec)):
+                break
+            span = rule.first(reading, pattern)
+            if span is not None:
+                found.append(Hit(rule.spec, *span))
         return found
+
+
+def _settled(found: list[Hit], candidate: RuleSpec) -> bool:
+    """Tell whether ``candidate``, milder than all found so far, can no longer change anything."""
+    top = found[0].rule.rank
+    if candidate.rank == 0:
+        return top >= 2
+    return candidate.rank < top and len(found) >= 3

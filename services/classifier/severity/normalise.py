@@ -9,13 +9,14 @@ the first ``MAX_CHARS`` code points are read.
 from __future__ import annotations
 
 import bisect
+import itertools
 import unicodedata
 from typing import Final
 
 MAX_CHARS: Final = 20_000
 _CACHE_LIMIT: Final = 20_000
 _SPECIAL: Final = {
-    **dict.fromkeys("’‘ʼ`´ʹ", "'"),
+    **dict.fromkeys("’‘ʼ´ʹ", "'"),
     **dict.fromkeys("“”„«»", '"'),
     **dict.fromkeys("‐‑‒–—−", "-"),
     **dict.fromkeys("ٱ", "ا"),
@@ -39,12 +40,14 @@ _SPECIAL: Final = {
 
 
 def _fold_char(char: str) -> str:
+    if char.isascii():
+        return char.lower()
     if char in _SPECIAL:
         return _SPECIAL[char]
     if unicodedata.category(char) == "Cs":
         return "\ufffd"
     if char.isspace():
-        return "\n" if char == "\n" else " "
+        return " "
     if char.isdecimal():
         return str(unicodedata.decimal(char))
     kept = (c for c in unicodedata.normalize("NFKD", char) if unicodedata.category(c) not in _DROP)
@@ -64,7 +67,18 @@ class _FoldTable(dict[int, str]):
         return folded
 
 
+class _LengthTable(dict[str, int]):
+    """Length in UTF-8 bytes of a folded character, remembered like the folding itself."""
+
+    def __missing__(self, char: str) -> int:
+        length = len(_TABLE[ord(char)].encode())
+        if len(self) < _CACHE_LIMIT:
+            self[char] = length
+        return length
+
+
 _TABLE: Final = _FoldTable()
+_LENGTHS: Final = _LengthTable()
 
 
 def fold(text: str) -> str:
@@ -102,9 +116,6 @@ class Folded:
     def _offsets(self) -> list[int]:
         """Return, for each code point of the original, the folded byte offset where it ends."""
         if self._ends is None:
-            total, ends = 0, []
-            for char in self.source[:MAX_CHARS]:
-                total += len(_TABLE[ord(char)].encode())
-                ends.append(total)
-            self._ends = ends
+            head = self.source[:MAX_CHARS]
+            self._ends = list(itertools.accumulate(map(_LENGTHS.__getitem__, head)))
         return self._ends

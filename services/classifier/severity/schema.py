@@ -74,11 +74,13 @@ class ContextSpec(_Strict, frozen=True):
 
     ``before`` and ``after`` must stand within three words of the hit in its sentence, ``sentence``
     anywhere in it, ``text`` anywhere in the text; ``unless`` in the sentence (for ``text``: in the
-    text) voids the cue. ``default_for`` names the severities it applies to unless a rule says else.
+    text) voids the cue. ``channels`` limits it to some. ``default_for`` names the severities whose
+    rules are read with it unless they say else.
     """
 
     id: str
     default_for: list[Severity] = []
+    channels: list[Channel] = []
     before: Patterns = {}
     after: Patterns = {}
     sentence: Patterns = {}

@@ -23,6 +23,9 @@ from shared.events import (
 MAX_COMMANDS: Final = 32
 """How many command ids a case remembers to recognise a repetition."""
 
+MAX_NOTE: Final = 4000
+"""Characters of a command's note that are kept: every later snapshot of the case carries it."""
+
 
 def apply(draft: Draft, command: CaseCommand, policy: Policy) -> None:
     """Carry the command out, or record why it is refused.
@@ -30,15 +33,15 @@ def apply(draft: Draft, command: CaseCommand, policy: Policy) -> None:
     Any command shows that somebody works on the case, so it pushes the expiry of an
     acknowledgement, whether it is carried out or not.
     """
-    seq = draft.case.case_seq
+    seq, note = draft.case.case_seq, _note(command)
     draft.change(commands=(*draft.case.commands, command.command_id)[-MAX_COMMANDS:])
     acknowledge.extend(draft, policy)
     if command.expected_seq is not None and command.expected_seq != seq:
         refusal: Refusal | None = Refusal.SEQ_MISMATCH
     else:
-        refusal = _carry_out(draft, command, policy)
+        refusal = _carry_out(draft, command, policy, note)
     if refusal is not None:
-        draft.emit(CaseEventKind.COMMAND_REFUSED, Cause.COMMAND, refusal=refusal, note=command.note)
+        draft.emit(CaseEventKind.COMMAND_REFUSED, Cause.COMMAND, refusal=refusal, note=note)
 
 
 def refuse_unknown(command: CaseCommand, now: int) -> CaseEvent:
@@ -55,12 +58,18 @@ def refuse_unknown(command: CaseCommand, now: int) -> CaseEvent:
         command_id=command.command_id,
         actor=command.actor,
         refusal=Refusal.UNKNOWN_CASE,
-        note=command.note,
+        note=_note(command),
     )
 
 
-def _carry_out(draft: Draft, command: CaseCommand, policy: Policy) -> Refusal | None:
-    number, note = command.follow_up, command.note
+def _note(command: CaseCommand) -> str | None:
+    return None if command.note is None else command.note[:MAX_NOTE]
+
+
+def _carry_out(
+    draft: Draft, command: CaseCommand, policy: Policy, note: str | None
+) -> Refusal | None:
+    number = command.follow_up
     match command.kind:
         case CommandKind.ACKNOWLEDGE:
             return acknowledge.acknowledge(draft, policy, note)

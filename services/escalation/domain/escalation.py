@@ -27,7 +27,7 @@ def start(draft: Draft, policy: Policy, cause: Cause) -> None:
     if not policy.plan(draft.case.severity).steps:
         return
     epoch = draft.case.escalation.epoch + 1
-    run = Escalation(epoch=epoch, first_epoch=epoch, started_at=draft.now)
+    run = Escalation(epoch=epoch, first_epoch=epoch, step=1, started_at=draft.now)
     begin_epoch(draft, policy, cause, run)
 
 
@@ -39,7 +39,7 @@ def begin_epoch(
     draft.disarm(TimerKind.STEP, TimerKind.ACK_EXPIRY)
     reopen(draft, epoch)
     name = f"{policy.version}/{draft.case.severity}"
-    move(draft, status=EscalationStatus.PENDING, step=1, rounds=0, policy=name)
+    move(draft, status=EscalationStatus.PENDING, policy=name)
     draft.arm(TimerKind.STEP, draft.now + first.wait_ms)
     triggered = CaseEventKind.ESCALATION_TRIGGERED
     kind = triggered if epoch.epoch == 1 else CaseEventKind.REESCALATED

@@ -104,7 +104,9 @@ def _rating(value: float | wire.WireRating | None) -> Rating | None:
         return None
     given = value if isinstance(value, wire.WireRating) else wire.WireRating(float(value))
     if not given.min < given.max:
-        raise Rejected(Refusal.BAD_VALUE, f"rating: min {given.min:g} is not below max {given.max:g}")
+        raise Rejected(
+            Refusal.BAD_VALUE, f"rating: min {given.min:g} is not below max {given.max:g}"
+        )
     if not given.min <= given.value <= given.max:
         span = f"{given.min:g} to {given.max:g}"
         raise Rejected(Refusal.BAD_VALUE, f"rating: {given.value:g} is not within {span}")
@@ -113,7 +115,9 @@ def _rating(value: float | wire.WireRating | None) -> Rating | None:
 
 def _attributes(given: dict[str, Scalar | None]) -> dict[str, Scalar]:
     if len(given) > MAX_ATTRIBUTES:
-        raise Rejected(Refusal.BAD_VALUE, f"attributes: {len(given)} keys, at most {MAX_ATTRIBUTES}")
+        raise Rejected(
+            Refusal.BAD_VALUE, f"attributes: {len(given)} keys, at most {MAX_ATTRIBUTES}"
+        )
     return {
         _attribute_name(name): _attribute(name, value)
         for name, value in given.items()

@@ -16,10 +16,11 @@ _EMAIL = re.compile(r"(?:mailto:)?([^\s@<>]{1,64}@[^\s@<>]{1,255}\.[^\s@<>.]{1,6
 _NAMED_EMAIL = re.compile(r"[^<>]*<([^\s@<>]+@[^\s@<>]+)>")
 _NUMBER = re.compile(r"(?:tel:)?(\+?[0-9][0-9 ()./-]{4,30})")
 _NOT_DIGIT = re.compile(r"[^0-9]")
-_NOBODY = frozenset(
-    "anonymous unknown guest none null nil n/a na - ? private restricted unavailable withheld "
-    "deleted [deleted] [removed]".split()
-) | {"a google user", "google user", "anonymous user", "caller id blocked"}
+_NOBODY = frozenset({
+    "anonymous", "anonymous user", "unknown", "guest", "none", "null", "nil", "n/a", "na", "-", "?",
+    "private", "restricted", "unavailable", "withheld", "caller id blocked", "deleted", "[deleted]",
+    "[removed]", "a google user", "google user",
+})  # fmt: skip
 _PUBLIC_NAMES = frozenset({Channel.SOCIAL, Channel.REVIEWS})
 
 

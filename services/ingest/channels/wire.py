@@ -44,8 +44,10 @@ class _Head(msgspec.Struct):
 _decoder = msgspec.json.Decoder(WireItem)
 _head = msgspec.json.Decoder(_Head)
 _FIELDS = {"rating": WireRating.__struct_fields__, "": WireItem.__struct_fields__}
-_UNKNOWN = re.compile(r"^Object contains unknown field `(?P<field>.*?)`(?: - at `\$\.?(?P<at>.*)`)?$", re.S)
-_AT = re.compile(r" - at `\$\.?(?P<at>.*)`$", re.S)
+_UNKNOWN = re.compile(
+    r"^Object contains unknown field `(?P<field>.*?)`(?: - at `\$\.?(?P<at>.*)`)?$", re.DOTALL
+)
+_AT = re.compile(r" - at `\$\.?(?P<at>.*)`$", re.DOTALL)
 
 
 def decode(raw: bytes) -> WireItem:
@@ -54,7 +56,7 @@ def decode(raw: bytes) -> WireItem:
     Raises:
         Rejected: whatever is wrong with the bytes, and where.
     """
-    if not raw.strip():
+    if not raw or raw.isspace():
         raise Rejected(Refusal.EMPTY, "nothing but white space where an object was expected")
     try:
         return _decoder.decode(raw)
@@ -63,7 +65,9 @@ def decode(raw: bytes) -> WireItem:
     except msgspec.DecodeError as error:
         raise Rejected(Refusal.BAD_JSON, str(error)) from error
     except UnicodeDecodeError as error:
-        raise Rejected(Refusal.BAD_UTF8, f"not UTF-8: byte 0x{error.object[error.start]:02x}") from error
+        raise Rejected(
+            Refusal.BAD_UTF8, f"not UTF-8: byte 0x{error.object[error.start]:02x}"
+        ) from error
     except RecursionError as error:
         raise Rejected(Refusal.TOO_DEEP, "nested deeper than the parser goes") from error
 
@@ -74,8 +78,8 @@ def peek(raw: bytes) -> tuple[str | None, Channel | None]:
         head = _head.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None, None
-    known = head.channel in Channel.__members__.values()
-    return None if head.id is None else str(head.id)[:512], Channel(head.channel) if known else None
+    native_id = None if head.id is None else str(head.id)[:512]
+    return native_id, next((kind for kind in Channel if kind == head.channel), None)
 
 
 def _explain(message: str) -> Rejected:

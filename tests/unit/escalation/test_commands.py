@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.escalation.domain.commands import MAX_COMMANDS
+from services.escalation.domain.commands import MAX_COMMANDS, MAX_NOTE
 from services.escalation.domain.decide import Decision
 from shared import ids
 from shared.events import (
@@ -124,7 +124,21 @@ def test_the_last_commands_are_remembered() -> None:
     world = at_state(CaseState.RESOLVED)
     for number in range(MAX_COMMANDS):
         world.command(CommandKind.RESOLVE, command_id=f"c{number}")
+    assert MAX_COMMANDS == 32
     assert world.case.commands == tuple(f"c{number}" for number in range(MAX_COMMANDS))
+
+
+def test_a_note_is_cut() -> None:
+    world = at_state(CaseState.OPEN)
+    long = "n" * (MAX_NOTE + 1)
+    for kind, case_id in (
+        (CommandKind.RESOLVE, None),
+        (CommandKind.RESOLVE, None),
+        (CommandKind.RESOLVE, "acme:c0ffee:000000000000"),
+    ):
+        event = world.command(kind, case_id=case_id, note=long).events[0]
+        assert event.note == long[:MAX_NOTE]
+    assert world.case.resolution == long[:MAX_NOTE]
 
 
 @pytest.mark.parametrize(

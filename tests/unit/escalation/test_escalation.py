@@ -47,6 +47,7 @@ def test_critical_ladder_then_repeats_for_ever() -> None:
     exhausted = [event for event in world.log if event.kind is K.ESCALATION_EXHAUSTED]
     assert [event.at - T0 for event in exhausted] == [135 * MINUTE]
     assert world.log[-1].cause is Cause.REPEAT
+    assert world.case.escalation.rounds == 4
 
 
 def test_a_timeout_is_recorded_before_the_next_step() -> None:
@@ -95,6 +96,7 @@ def test_every_arming_gets_a_new_version() -> None:
     for _ in range(12):
         world.run(30 * MINUTE)
         versions.append(world.case.timers[0].version)
+    assert versions[0] == 1
     assert versions == sorted(set(versions))
     assert versions[-1] == world.case.timer_version
 
@@ -178,8 +180,11 @@ def test_cap_by_epochs_leaves_a_daily_repeat() -> None:
         world.acknowledge()
         (event,) = world.run(30 * MINUTE)
         assert (event.kind, event.epoch) == (K.REESCALATED, epoch)
+    world.run(4 * HOUR)
+    assert (world.case.escalation.step, world.case.escalation.rounds) == (3, 2)
     world.acknowledge()
     (event,) = world.run(30 * MINUTE)
+    assert (world.case.escalation.step, world.case.escalation.rounds) == (1, 0)
     assert (event.kind, event.cause, event.epoch) == (
         K.ESCALATION_EXHAUSTED,
         Cause.ACK_EXPIRED,

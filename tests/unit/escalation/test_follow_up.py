@@ -12,8 +12,10 @@ from shared.events import (
     CaseState,
     Cause,
     CommandKind,
+    EscalationStatus,
     FollowUpState,
     Severity,
+    Timer,
     TimerKind,
 )
 from tests.unit.escalation.world import T0, World, kinds
@@ -44,6 +46,7 @@ def resolved(severity: Severity) -> World:
 def test_cadence(severity: Severity, cadence: list[tuple[str, int]]) -> None:
     world = resolved(severity)
     items = world.case.follow_ups
+    assert tuple(event.follow_up for event in world.log if event.follow_up) == items
     assert [(item.kind, (item.due_at - T0) // DAY) for item in items] == cadence
     assert [item.number for item in items] == list(range(1, len(cadence) + 1))
     assert world.timers(TimerKind.FOLLOW_UP_DUE) == [days * DAY for _, days in cadence]
@@ -69,12 +72,36 @@ def test_due_then_missed_then_the_lead_is_told_once(
     missed, told = world.run(grace)
     assert (missed.kind, missed.at) == (K.FOLLOW_UP_MISSED, T0 + due + grace)
     assert (told.kind, told.cause) == (K.REESCALATED, Cause.FOLLOW_UP_OVERDUE)
-    assert (told.targets, told.epoch) == (("team-lead",), epoch + 1)
+    assert (told.targets, told.epoch, told.step) == (("team-lead",), epoch + 1, 1)
     assert told.follow_up == missed.follow_up == world.case.follow_ups[0]
     assert world.case.state is CaseState.RESOLVED
     world.run(365 * DAY)
     overdue = [event for event in world.log if event.cause is Cause.FOLLOW_UP_OVERDUE]
     assert len(overdue) == len(world.case.follow_ups)
+
+
+def test_an_overdue_follow_up_leaves_the_old_ladder_behind() -> None:
+    world = World()
+    world.feed(Severity.HIGH)
+    world.run(DAY)
+    world.resolve()
+    world.run(3 * DAY)
+    stands = world.case.escalation
+    assert (stands.status, stands.epoch) == (EscalationStatus.CANCELLED, 2)
+    assert (stands.step, stands.rounds) == (1, 0)
+
+
+@pytest.mark.parametrize("ref", [1, 9])
+@pytest.mark.parametrize("kind", [TimerKind.FOLLOW_UP_DUE, TimerKind.FOLLOW_UP_MISSED])
+def test_a_timer_whose_follow_up_is_settled_is_dropped_quietly(kind: TimerKind, ref: int) -> None:
+    world = resolved(Severity.HIGH)
+    world.settle(1)
+    stray = Timer(kind=kind, due_at=world.now, version=99, ref=ref)
+    kept = world.case.timers
+    strayed = msgspec.structs.replace(world.case, timers=(*kept, stray), timer_version=99)
+    world.cases[strayed.case_id] = strayed
+    assert world.poll() == []
+    assert world.case.timers == kept
 
 
 def test_grace_after_downtime_runs_from_the_notice() -> None:
@@ -150,6 +177,7 @@ def test_old_follow_ups_are_forgotten() -> None:
         world.now += HOUR
         world.feed(Severity.CRITICAL, thread="t1")
         world.resolve()
+    assert len(world.case.follow_ups) == MAX_FOLLOW_UPS == 32
     numbers = [item.number for item in world.case.follow_ups]
     assert numbers == list(range(numbers[-1] - MAX_FOLLOW_UPS + 1, numbers[-1] + 1))
     assert numbers[-1] == 3 * (MAX_FOLLOW_UPS + 1)

@@ -1,0 +1,243 @@
+"""Chunks and due timers in, case events out: reads the view, decides, and lets the view follow.
+
+One owner per partition takes feedback, commands and timers in turn; the order of the log decides
+races. The view is written after the commit. When it turns out to be lost or older than expected, it
+is brought up from Kafka before anything is decided on it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+from confluent_kafka import Message
+
+from services.escalation.domain.decide import CommandIn, Decision, FeedbackIn, TimerIn
+from services.escalation.domain.policy import Policy
+from services.escalation.ledger import Ledger
+from services.escalation.metering import Meter
+from services.escalation.outputs import Outputs
+from services.escalation.timers import JumpGuard
+from services.escalation.view.model import Checkpoint, View
+from services.escalation.view.rebuild import Rebuilder
+from shared import codec, topics
+from shared.clock import Clock
+from shared.errors import Misconfigured, Poison, PoisonReason, Transient
+from shared.events import CaseCommand, FeedbackClassified
+from shared.ids import partition_of, record_key_of_case
+from shared.streams.dead_letters import Sieve
+from shared.streams.records import (
+    Assignment,
+    Chunk,
+    Delivered,
+    Interrupted,
+    Output,
+    Partition,
+    Work,
+)
+from shared.worker import Context
+
+STAGE = "escalation"
+TICK_S = 0.1
+TIMERS_PER_TICK = 500
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class _Inbox:
+    """The inputs of one partition, in the order in which they will be decided."""
+
+    records: list[tuple[Message, FeedbackClassified | CaseCommand]] = field(default_factory=list)
+    due: Sequence[str] = ()
+
+    def feedback_ids(self) -> list[str]:
+        return [
+            e.feedback.feedback_id for _, e in self.records if isinstance(e, FeedbackClassified)
+        ]
+
+    def keys(self) -> list[str]:
+        keys = {key_of(event) for _, event in self.records}
+        keys.update(map(record_key_of_case, self.due))
+        return sorted(keys)
+
+
+def key_of(event: FeedbackClassified | CaseCommand) -> str:
+    """Return the record key of the customer that an input concerns."""
+    if isinstance(event, FeedbackClassified):
+        return event.feedback.record_key
+    return record_key_of_case(event.case_id)
+
+
+class EscalationHandler:
+    """See :class:`shared.streams.records.Handler`."""
+
+    stage = STAGE
+    tick_s: float | None = TICK_S
+
+    def __init__(
+        self, made: Context, view: View, rebuilder: Rebuilder, policy: Policy, remember_ms: int
+    ) -> None:
+        self._clock: Clock = made.clock
+        self._view = view
+        self._rebuilder = rebuilder
+        self._policy = policy
+        self._remember_ms = remember_ms
+        self._partitions = made.config.kafka.partitions
+        self._outputs = Outputs(made.names)
+        self._meter = Meter(made.metrics, made.clock)
+        self._guard = JumpGuard()
+        self._checkpoints: dict[int, Checkpoint | None] = {}
+        self._classified = made.names.of(topics.FEEDBACK_CLASSIFIED)
+        self._commands = made.names.of(topics.CASE_COMMANDS)
+        self.inputs: Sequence[str] = (self._classified, self._commands)
+        self._state = made.names.of(topics.CASE_STATE)
+        self._outcomes = made.names.of(topics.FEEDBACK_OUTCOMES)
+        self.tracked = frozenset({self._state, self._outcomes})
+        dead = made.names.of(topics.DEAD_LETTERS)
+        classified = codec.Decoder[FeedbackClassified](topics.FEEDBACK_CLASSIFIED.carries)
+        commands = codec.Decoder[CaseCommand](topics.CASE_COMMANDS.carries)
+        self._feedback_sieve = Sieve(STAGE, dead, classified, made.metrics)
+        self._command_sieve = Sieve(STAGE, dead, commands, made.metrics)
+
+    def assigned(self, assignment: Assignment, interrupted: Interrupted) -> None:
+        """Bring the view of every assigned partition up to date."""
+        wrong = [number for number in assignment.numbers if number >= self._partitions]
+        if wrong:
+            raise Misconfigured(
+                f"kafka.partitions is {self._partitions}, but the topics have more: set it right, "
+                "or commands would go to the wrong partition"
+            )
+        self._checkpoints = dict.fromkeys(assignment.numbers)
+        for number in sorted(assignment.numbers):
+            if not interrupted():
+                self._checkpoints[number] = self._rebuilder.bring_up(number, interrupted)
+
+    def process(self, chunks: Sequence[Chunk], interrupted: Interrupted) -> Work:
+        """Decide on all inputs that are there, partition by partition."""
+        now = self._clock.now_ms()
+        outputs: list[Output] = []
+        buried: dict[Partition, int] = {}
+        inboxes = self._sort(chunks, now, outputs, buried)
+        self._add_due(inboxes, now)
+        ledgers: dict[int, Ledger] = {}
+        for number, inbox in inboxes.items():
+            ledger = self._read(number, inbox, interrupted)
+            if ledger is None:
+                raise Transient("the assignment went while its view was brought up")
+            self._decide(inbox, ledger, now, outputs)
+            outputs.extend(self._outputs.of(number, ledger))
+            ledgers[number] = ledger
+        self._meter.standing(self._view, self._checkpoints)
+        return Work(outputs, buried, lambda delivered: self._committed(ledgers, delivered, now))
+
+    def _sort(
+        self,
+        chunks: Sequence[Chunk],
+        now: int,
+        outputs: list[Output],
+        buried: dict[Partition, int],
+    ) -> dict[int, _Inbox]:
+        """Decode; poison becomes a dead letter, a command of another partition is forwarded."""
+        inboxes: dict[int, _Inbox] = defaultdict(_Inbox)
+        for chunk in chunks:
+            number = chunk.source.number
+            records: Sequence[tuple[Message, FeedbackClassified | CaseCommand]]
+            if chunk.source.topic == self._commands:
+                commands, dead = self._command_sieve.sift(chunk, now)
+                records = self._own_commands(commands, number, now, outputs, dead)
+            else:
+                records, dead = self._feedback_sieve.sift(chunk, now)
+            outputs.extend(dead)
+            if dead:
+                buried[chunk.source] = buried.get(chunk.source, 0) + len(dead)
+            inboxes[number].records.extend(records)
+        return inboxes
+
+    def _own_commands(
+        self,
+        commands: Sequence[tuple[Message, CaseCommand]],
+        number: int,
+        now: int,
+        outputs: list[Output],
+        dead: list[Output],
+    ) -> list[tuple[Message, CaseCommand]]:
+        mine: list[tuple[Message, CaseCommand]] = []
+        for message, command in commands:
+            try:
+                key = record_key_of_case(command.case_id)
+            except ValueError as error:
+                poison = Poison(PoisonReason.BAD_SCHEMA, str(error))
+                dead.append(self._command_sieve.bury(message, poison, now))
+                continue
+            owner = partition_of(key, self._partitions)
+            if owner == number:
+                mine.append((message, command))
+            else:
+                headers = codec.headers(command, command.command_id, "tocsin/escalation")
+                value = message.value()
+                outputs.append(Output(self._commands, owner, key.encode(), value, headers))
+        return mine
+
+    def _add_due(self, inboxes: dict[int, _Inbox], now: int) -> None:
+        if not self._guard.may_fire(now, self._clock.monotonic()):
+            self._meter.held()
+            return
+        for number, checkpoint in self._checkpoints.items():
+            if checkpoint is not None:
+                due = self._view.due(number, checkpoint, now, TIMERS_PER_TICK)
+                if due:
+                    inboxes[number].due = due
+
+    def _read(self, number: int, inbox: _Inbox, interrupted: Interrupted) -> Ledger | None:
+        """Read what the inputs need; a view that is not where it should be is brought up first."""
+        while not interrupted():
+            found = self._view.fetch(number, inbox.feedback_ids(), inbox.keys())
+            expected = self._checkpoints.get(number)
+            if expected is not None and found.checkpoint == expected:
+                return Ledger(found, self._policy)
+            self._checkpoints[number] = None
+            self._checkpoints[number] = self._rebuilder.bring_up(number, interrupted)
+        return None
+
+    def _decide(self, inbox: _Inbox, ledger: Ledger, now: int, outputs: list[Output]) -> None:
+        for message, event in inbox.records:
+            try:
+                if isinstance(event, CaseCommand):
+                    ledger.decide(key_of(event), CommandIn(event), now)
+                elif not ledger.knows(event.feedback.feedback_id):
+                    ledger.decide(key_of(event), FeedbackIn(event), now)
+                else:
+                    self._meter.duplicate(event.feedback.channel)
+            except Exception as error:
+                log.exception("decision failed", offset=message.offset())
+                poison = Poison(PoisonReason.HANDLER_ERROR, f"{type(error).__name__}: {error}")
+                outputs.append(self._feedback_sieve.bury(message, poison, now))
+        for case_id in inbox.due:
+            key = record_key_of_case(case_id)
+            if ledger.decide(key, TimerIn(case_id), now) == Decision.NOTHING:
+                ledger.refresh(key, case_id)
+
+    def _committed(self, ledgers: Mapping[int, Ledger], delivered: Delivered, now: int) -> None:
+        """Let the view follow what was committed. When that fails, the next read notices."""
+        for number, ledger in ledgers.items():
+            before = self._checkpoints.get(number)
+            if before is None:
+                continue
+            after = msgspec.structs.replace(
+                before,
+                state_offset=delivered.get(Partition(self._state, number), before.state_offset),
+                outcomes_offset=delivered.get(
+                    Partition(self._outcomes, number), before.outcomes_offset
+                ),
+                at=now,
+            )
+            self._checkpoints[number] = after
+            try:
+                self._view.apply(number, before, after, ledger.changes(self._remember_ms))
+            except Transient as error:
+                log.warning("view not written; it will be brought up", error=str(error))
+            self._meter.decided(ledger.events, ledger.outcomes, now)

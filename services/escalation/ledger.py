@@ -1,0 +1,66 @@
+"""Working memory of one transaction: what was read, what the decisions changed, what to write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from services.escalation.domain.decide import Decision, Input, decide
+from services.escalation.domain.policy import Policy
+from services.escalation.view.model import Changes, Found
+from shared.events import Case, CaseEvent, FeedbackOutcome
+
+
+class Ledger:
+    """The cases of one partition as they are in the middle of a transaction.
+
+    Decisions see what the ones before them did. Nothing leaves until the transaction is committed;
+    when it is aborted, the ledger is thrown away.
+    """
+
+    def __init__(self, found: Found, policy: Policy) -> None:
+        self._policy = policy
+        self._cases: dict[str, dict[str, Case]] = {
+            key: dict(cases) for key, cases in found.cases.items()
+        }
+        self._decided = set(found.decided)
+        self._changed: dict[str, Case] = {}
+        self.events: list[CaseEvent] = []
+        self.outcomes: list[FeedbackOutcome] = []
+
+    def knows(self, feedback_id: str) -> bool:
+        """Return True when the feedback has its outcome already."""
+        return feedback_id in self._decided
+
+    def cases_of(self, key: str) -> Mapping[str, Case]:
+        """Return the cases of a customer as they are now."""
+        return self._cases.get(key, {})
+
+    def decide(self, key: str, given: Input, now: int) -> Decision:
+        """Decide on one input and take over what follows from it."""
+        decision = decide(self.cases_of(key), given, now, self._policy)
+        for case in decision.cases:
+            self._cases.setdefault(key, {})[case.case_id] = case
+            self._changed[case.case_id] = case
+        self.events.extend(decision.events)
+        if decision.outcome is not None:
+            self.outcomes.append(decision.outcome)
+            self._decided.add(decision.outcome.feedback_id)
+        return decision
+
+    def refresh(self, key: str, case_id: str) -> None:
+        """Have a case written once more as it is: its entry in the timer index was stale."""
+        case = self.cases_of(key).get(case_id)
+        if case is not None:
+            self._changed.setdefault(case_id, case)
+
+    @property
+    def snapshots(self) -> list[Case]:
+        """Return the last snapshot of every case that was touched."""
+        return list(self._changed.values())
+
+    def changes(self, remember_ms: int) -> Changes:
+        """Return what the view has to take over."""
+        outcomes = {
+            outcome.feedback_id: outcome.decided_at + remember_ms for outcome in self.outcomes
+        }
+        return Changes(cases=self.snapshots, outcomes=outcomes)

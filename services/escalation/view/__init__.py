@@ -1,0 +1,1 @@
+"""The case view: a projection of ``case.state`` and ``feedback.outcomes`` that can be rebuilt."""

@@ -1,0 +1,147 @@
+"""Bringing a view up to date from Kafka: from its checkpoint, or from the start when it is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+import structlog
+from confluent_kafka import Message
+
+from services.escalation.view.model import Changes, Checkpoint, View
+from shared.clock import Clock
+from shared.errors import Transient
+from shared.events import Case, FeedbackOutcome
+from shared.metrics import Metrics
+from shared.streams.reader import Cluster, Scalar, read_to_end
+from shared.streams.records import Partition
+from shared.topics import DAY_MS
+
+MAX_AGE_MS = 5 * DAY_MS
+"""A checkpoint older than this may have missed tombstones (``delete.retention.ms`` is 7 days)."""
+
+log = structlog.get_logger(__name__)
+
+_case = msgspec.json.Decoder(Case)
+_outcome = msgspec.json.Decoder(FeedbackOutcome)
+
+
+class Rebuilder:
+    """Replays ``case.state`` and ``feedback.outcomes`` of one partition into a view.
+
+    Args:
+        remember_ms: how long an outcome is remembered for deduplication.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        client: Mapping[str, Scalar],
+        state_topic: str,
+        outcomes_topic: str,
+        clock: Clock,
+        metrics: Metrics,
+        remember_ms: int,
+    ) -> None:
+        self._view = view
+        self._client = client
+        self._state = state_topic
+        self._outcomes = outcomes_topic
+        self._clock = clock
+        self._metrics = metrics
+        self._remember_ms = remember_ms
+        self._cluster = Cluster(client)
+
+    def bring_up(self, partition: int, interrupted: Callable[[], bool]) -> Checkpoint | None:
+        """Return the checkpoint of the complete view, or None when interrupted.
+
+        Raises:
+            Transient: Kafka or the store is away, or another worker wrote meanwhile.
+        """
+        topic_ids = self._cluster.topic_ids([self._state, self._outcomes])
+        found = self._view.checkpoint(partition)
+        reason = self._unusable(found, topic_ids)
+        if reason is None and found is not None:
+            start = found
+        else:
+            start = self._fresh(found, topic_ids)
+            self._metrics.view_rebuilds.labels(reason or "lost").inc()
+            log.warning("rebuilding the view", partition=partition, reason=reason)
+        done = self._replay(partition, found, start, interrupted)
+        if done is not None and found is not None and found.epoch != done.epoch:
+            self._view.forget(partition, found.epoch)
+        return done
+
+    def _unusable(self, found: Checkpoint | None, topic_ids: Mapping[str, str]) -> str | None:
+        if found is None:
+            return "lost"
+        ids = (topic_ids[self._state], topic_ids[self._outcomes])
+        if (found.state_topic, found.outcomes_topic) != ids:
+            return "topic_recreated"
+        if self._clock.real_seconds(self._clock.now_ms() - found.at) * 1000 > MAX_AGE_MS:
+            return "too_old"
+        return None
+
+    def _fresh(self, found: Checkpoint | None, topic_ids: Mapping[str, str]) -> Checkpoint:
+        now = self._clock.now_ms()
+        return Checkpoint(
+            epoch=max(now, found.epoch + 1 if found else 0),
+            state_topic=topic_ids[self._state],
+            state_offset=0,
+            outcomes_topic=topic_ids[self._outcomes],
+            outcomes_offset=0,
+            at=now,
+        )
+
+    def _replay(
+        self,
+        partition: int,
+        stored: Checkpoint | None,
+        start: Checkpoint,
+        interrupted: Callable[[], bool],
+    ) -> Checkpoint | None:
+        state, outcomes = Partition(self._state, partition), Partition(self._outcomes, partition)
+        starts = {state: start.state_offset, outcomes: start.outcomes_offset}
+        reached, expected = start, stored
+        ends = self._cluster.ends(list(starts))
+        for records in read_to_end(self._client, starts, ends, interrupted):
+            reached = self._advance(reached, records)
+            self._write(partition, expected, reached, self._changes(records))
+            expected = reached
+        if interrupted():
+            return None
+        if expected != reached or stored is None or stored.epoch != start.epoch:
+            self._write(partition, expected, reached, Changes())
+        return reached
+
+    def _write(
+        self, partition: int, expected: Checkpoint | None, new: Checkpoint, changes: Changes
+    ) -> None:
+        if not self._view.apply(partition, expected, new, changes):
+            raise Transient(f"the view of partition {partition} changed under the rebuild")
+
+    def _advance(self, reached: Checkpoint, records: Sequence[Message]) -> Checkpoint:
+        ends = {message.topic(): (message.offset() or 0) + 1 for message in records}
+        return msgspec.structs.replace(
+            reached,
+            state_offset=ends.get(self._state, reached.state_offset),
+            outcomes_offset=ends.get(self._outcomes, reached.outcomes_offset),
+            at=self._clock.now_ms(),
+        )
+
+    def _changes(self, records: Sequence[Message]) -> Changes:
+        cases: dict[str, Case | None] = {}
+        outcomes: dict[str, int] = {}
+        for message in records:
+            value = message.value()
+            if message.topic() == self._state:
+                key = message.key() or b""
+                cases[key.decode()] = _case.decode(value) if value else None
+            elif value:
+                outcome = _outcome.decode(value)
+                outcomes[outcome.feedback_id] = outcome.decided_at + self._remember_ms
+        return Changes(
+            cases=[case for case in cases.values() if case is not None],
+            removed=[case_id for case_id, case in cases.items() if case is None],
+            outcomes=outcomes,
+        )

@@ -1,0 +1,210 @@
+"""The runtime that all Faust workers share: one process, one slot, one ordered shutdown.
+
+Order of a shutdown, under one deadline: stop polling and leave the group (which waits for the running
+transaction), end the transactor, close the probes. Exit codes are stable, see :class:`Exit`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import importlib
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+import uvloop
+from aiohttp import web
+
+from shared import logs, probes
+from shared.clock import Clock, SystemClock
+from shared.config import Config
+from shared.errors import Misconfigured, TocsinError, TooManyDeadLetters
+from shared.metrics import Metrics, process_registry
+from shared.streams.dead_letters import Limit
+from shared.streams.poller import consumer_settings
+from shared.streams.records import Handler
+from shared.streams.transaction import Fenced, Transactor, producer_settings
+from shared.streams.transport import ChunkApp, chunk_app
+from shared.topics import Names
+
+WATCH_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Exit(enum.IntEnum):
+    """Exit codes of every process of the product."""
+
+    OK = 0
+    BUG = 70
+    FENCED = 72
+    DEAD_LETTERS = 73
+    STUCK = 74
+    DRAIN_TIMEOUT = 75
+    CONFIG = 78
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a composition root hands to its handler."""
+
+    config: Config
+    clock: Clock
+    metrics: Metrics
+    names: Names
+
+
+def exit_code(error: BaseException) -> Exit:
+    """Return the exit code that tells a supervisor what happened."""
+    if isinstance(error, Fenced):
+        return Exit.FENCED
+    if isinstance(error, TooManyDeadLetters):
+        return Exit.DEAD_LETTERS
+    if isinstance(error, Misconfigured):
+        return Exit.CONFIG
+    return Exit.BUG
+
+
+def context(config: Config) -> Context:
+    """Return the collaborators that every process needs."""
+    clock = SystemClock(config.clock.speedup, config.clock.epoch_ms)
+    return Context(config, clock, Metrics(process_registry()), Names(config.kafka.topic_prefix))
+
+
+def run(service: str, config: Config, build: Callable[[Context], Handler]) -> int:
+    """Run a worker until it is told to stop or cannot go on; return the exit code."""
+    logs.configure(config.log, service)
+    try:
+        _require_compiled_faust()
+        made = context(config)
+        handler = build(made)
+    except TocsinError as error:
+        log.error("cannot start", error=str(error))
+        return exit_code(error)
+    return uvloop.run(_run(service, made, handler))
+
+
+async def _run(service: str, made: Context, handler: Handler) -> int:
+    # Faust binds to the loop that it is made in: here, not before the loop runs.
+    return await _Runtime(service, made, handler).run()
+
+
+def _require_compiled_faust() -> None:
+    """Faust falls back to pure Python without a word when its extensions do not load."""
+    for module in ("faust._cython.streams", "faust.transport._cython.conductor"):
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise Misconfigured(f"{module} did not load: reinstall faust-streaming") from error
+
+
+class _Runtime:
+    def __init__(self, service: str, made: Context, handler: Handler) -> None:
+        config = made.config
+        self._service = service
+        self._config = config
+        self._metrics = made.metrics
+        self._stop = asyncio.Event()
+        self._error: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        group = made.names.group(service)
+        streams = config.streams
+        self._transactor = Transactor(
+            handler,
+            producer_settings(
+                config.kafka.client(),
+                f"{group}-{config.worker.slot}",
+                config.kafka.transaction_timeout_ms,
+            ),
+            made.metrics,
+            Limit(streams.dead_letter_run, streams.dead_letter_ratio, streams.dead_letter_window),
+            self._failed,
+            max_records=streams.max_records,
+            max_bytes=streams.max_bytes,
+            queue_bytes=streams.queue_bytes,
+        )
+        self._app = chunk_app(
+            ChunkApp(
+                group,
+                consumer_settings(config.kafka.client(), group, config.kafka.session_timeout_ms),
+                self._transactor,
+                self._failed,
+                made.metrics,
+                streams.max_records,
+            ),
+            handler.inputs,
+        )
+
+    def _failed(self, error: BaseException) -> None:
+        """Called from any thread, once or more; the first error decides."""
+        if self._error is None:
+            self._error = error
+        log.error("failed", error=f"{type(error).__name__}: {error}", exc_info=error)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    async def run(self) -> int:
+        self._loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop.set)
+        runner, port = await self._serve()
+        log.info("listening", metrics_port=port)
+        self._transactor.start()
+        await self._app.start()
+        watch = asyncio.create_task(self._watch())
+        await self._stop.wait()
+        watch.cancel()
+        if self._error is not None:
+            # Nothing of a failed worker may linger: the group would wait for it.
+            os._exit(exit_code(self._error))
+        return await self._drain(runner)
+
+    async def _serve(self) -> tuple[web.AppRunner, int]:
+        app = web.Application()
+        probes.add_routes(app, self._metrics.registry, self._live, [self._ready])
+        worker = self._config.worker
+        return await probes.serve(app, worker.host, worker.metrics_port)
+
+    async def _drain(self, runner: web.AppRunner) -> int:
+        deadline = self._config.worker.drain_timeout_s
+        log.info("draining", deadline_s=deadline)
+        # Not asyncio.timeout: Faust's services swallow the cancellation.
+        overdue = threading.Timer(deadline, os._exit, (Exit.DRAIN_TIMEOUT,))
+        overdue.daemon = True
+        overdue.start()
+        await self._app.stop()
+        await asyncio.to_thread(self._transactor.stop, deadline)
+        await runner.cleanup()
+        overdue.cancel()
+        log.info("stopped")
+        return Exit.OK
+
+    def _live(self) -> str | None:
+        silent = max(self._transactor.silent_for_s(), self._app.poller_silent_for_s())
+        if silent > self._config.worker.stuck_after_s:
+            return f"no progress for {silent:.0f} s"
+        return None
+
+    def _ready(self) -> str | None:
+        if self._stop.is_set():
+            return "draining"
+        if not self._transactor.assigned:
+            return "waiting for partitions"
+        if not self._transactor.ready:
+            return "bringing the state of the partitions up to date"
+        return None
+
+    async def _watch(self) -> None:
+        """End the process when its loops stand still: a fresh start cures what a wait does not."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            problem = self._live()
+            if self._app.crashed:
+                self._failed(RuntimeError(f"Faust crashed: {self._app.crash_reason!r}"))
+            elif problem:
+                log.critical("stuck", problem=problem)
+                os._exit(Exit.STUCK)

@@ -1,0 +1,1 @@
+"""One process each: reads one topic, writes another, until it is told to end."""

@@ -1,0 +1,134 @@
+"""The results, as JSON and as tables beside the bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.stats import Latency, median
+from tests.bench.throughput import Run
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What a figure has to reach. `sense` is "≥" or "≤"; `met` is false for NaN."""
+
+    what: str
+    value: float
+    sense: str
+    bound: float
+    unit: str
+    met: bool
+
+
+def bar(what: str, value: float, sense: str, bound: float, unit: str = "") -> Bar:
+    """Return the figure `value` beside its bound, judged."""
+    met = value >= bound if sense == "≥" else value <= bound
+    return Bar(what, value, sense, bound, unit, met)
+
+
+@dataclass
+class Results:
+    """Everything one run found; a part that did not run stays empty."""
+
+    stamp: str
+    quick: bool
+    machine: dict[str, str | int | float]
+    versions: dict[str, str]
+    load_before: float
+    load_after: float = 0.0
+    relay: dict[str, list[Run]] = field(default_factory=dict)
+    latency: dict[str, list[Latency]] = field(default_factory=dict)
+    pipeline: dict[str, list[Latency]] = field(default_factory=dict)
+    memory: dict[str, list[float]] = field(default_factory=dict)
+    bars: list[Bar] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def write(results: Results, directory: Path) -> Path:
+    """Write `results` below `directory`; return the file."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{results.stamp}.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+    return path
+
+
+def show(results: Results, console: Console, titles: dict[str, str]) -> None:
+    """Print what was measured."""
+    if results.relay:
+        console.print(_relay(results.relay, titles))
+    for title, found in (("Hop latency", results.latency), ("Pipeline", results.pipeline)):
+        if found:
+            console.print(_latency(title, found))
+    if results.memory:
+        console.print(_memory(results.memory))
+    if results.bars:
+        console.print(_bars(results.bars))
+    for note in results.notes:
+        console.print(f"[yellow]{note}[/]")
+    console.print(
+        f"load average {results.load_before:.2f} before, {results.load_after:.2f} after, "
+        f"on {results.machine['cpus']} CPUs"
+    )
+
+
+def _table(title: str, first: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _relay(relay: dict[str, list[Run]], titles: dict[str, str]) -> Table:
+    columns = ("events/s (median)", "all rounds", "CPU µs/event", "lost", "doubled")
+    table = _table("Relay, one process each", "contestant", columns)
+    for key, runs in relay.items():
+        rate = median(run.rate for run in runs)
+        lost, doubled = sum(run.lost for run in runs), sum(run.doubled for run in runs)
+        table.add_row(
+            titles[key],
+            "[red]disqualified" if lost or doubled else f"{rate:,.0f}",
+            " ".join(f"{run.rate / 1e3:.1f}k" for run in runs),
+            f"{median(run.cpu_us for run in runs):.1f}",
+            str(lost),
+            str(doubled),
+        )
+    return table
+
+
+def _latency(title: str, found: dict[str, list[Latency]]) -> Table:
+    columns = ("p50 ms", "p99 ms", "rounds p50/p99", "worst ms", "lost")
+    table = _table(f"{title}, medians of the rounds", "who", columns)
+    for who, rounds in found.items():
+        table.add_row(
+            who,
+            f"{median(one.p50 for one in rounds):.1f}",
+            f"{median(one.p99 for one in rounds):.1f}",
+            " ".join(f"{one.p50:.0f}/{one.p99:.0f}" for one in rounds),
+            f"{max(one.worst for one in rounds):.0f}",
+            str(sum(one.lost for one in rounds)),
+        )
+    return table
+
+
+def _memory(memory: dict[str, list[float]]) -> Table:
+    table = _table("Resident memory over a backlog, MiB", "worker", ("start", "median", "max"))
+    for who, samples in memory.items():
+        figures = (samples[0], median(samples), max(samples))
+        table.add_row(who, *(f"{figure:.0f}" for figure in figures))
+    return table
+
+
+def _bars(bars: Sequence[Bar]) -> Table:
+    table = _table("Bars", "figure", ("measured", "bar", ""))
+    for one in bars:
+        verdict = "[green]met" if one.met else "[red]missed"
+        bound = f"{one.sense} {one.bound:g}{one.unit}"
+        table.add_row(one.what, f"{one.value:.2f}{one.unit}", bound, verdict)
+    return table

@@ -1,0 +1,118 @@
+"""The parts of the bench, each of which fills in its share of the results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.bench import backlog, installations, latency, memory, pipeline, throughput
+from tests.bench.cluster import Cluster, Reader
+from tests.bench.contest import ALL, FAUST, HAND, OURS, QUIX, Arena
+from tests.bench.report import Results, bar
+from tests.bench.stats import median
+
+TITLES = {who.key: f"{who.title}, {who.guarantee}" for who in ALL}
+PARTS = ("relay", "latency", "cpu", "pipeline", "memory")
+RATES = (200.0, 2_000.0)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of everything; `memory_workers` are "relay", "classifier", "escalation"."""
+
+    rounds: int = 3
+    fast_events: int = 600_000
+    slow_events: int = 20_000
+    latency_s: float = 20.0
+    backlog: int = 1_000_000
+    memory_workers: tuple[str, ...] = ("relay",)
+
+
+QUICK = Plan(rounds=1, fast_events=200_000, slow_events=6_000, latency_s=8.0, backlog=200_000)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """All that the parts need."""
+
+    arena: Arena
+    cluster: Cluster
+    redis_url: str
+    plan: Plan
+    results: Results
+
+    def relay(self, *, peers: bool) -> None:
+        """Measure throughput and CPU; without peers only what the CPU figure needs."""
+        fast = self.cluster.filled("fast", self.plan.fast_events)
+        slow = self.cluster.filled("slow", self.plan.slow_events)
+        sources = {False: (fast, self.plan.fast_events), True: (slow, self.plan.slow_events)}
+        who = ALL if peers else (OURS, HAND)
+        runs = throughput.rounds(self.arena, self.cluster, who, sources, self.plan.rounds)
+        self.cluster.delete(fast, slow)
+        self.results.relay = runs
+        rates = {key: median(run.rate for run in found) for key, found in runs.items()}
+        for other, bound in ((FAUST, 40.0), (QUIX, 2.0), (HAND, 0.9)):
+            if rates.get(other.key):
+                ratio = rates[OURS.key] / rates[other.key]
+                self.results.bars.append(bar(f"Tocsin : {other.title}", ratio, "≥", bound, " ×"))
+
+    def cpu(self) -> None:
+        """Judge what the runtime adds to the pure function, from the relay's runs."""
+        ours = self.results.relay[OURS.key]
+        pure = median(run.pure_us for run in ours)
+        added = median(run.cpu_us - run.pure_us for run in ours)
+        python = median(run.python_cpu_us - run.pure_us for run in ours)
+        self.results.notes.append(f"the pure function takes {pure:.2f} µs of CPU an event")
+        for what, value in (("whole process", added), ("Python threads", python)):
+            title = f"CPU added to the pure function, {what}"
+            self.results.bars.append(bar(title, value, "≤", 10.0, " µs"))
+
+    def latency(self) -> None:
+        """Measure the hop at both rates, the hand-written loop beside it."""
+        for _ in range(self.plan.rounds):
+            for rate in RATES:
+                for who in (OURS, HAND):
+                    found = latency.measure(
+                        self.arena, self.cluster, who, rate, self.plan.latency_s
+                    )
+                    title = f"{who.title} at {rate:,.0f}/s"
+                    print(f"  {title}: p50 {found.p50:.1f} p99 {found.p99:.1f} ms", flush=True)
+                    self.results.latency.setdefault(title, []).append(found)
+        for rate in RATES:
+            rounds = self.results.latency[f"{OURS.title} at {rate:,.0f}/s"]
+            p50, p99 = median(one.p50 for one in rounds), median(one.p99 for one in rounds)
+            self.results.bars.append(bar(f"hop p50 at {rate:,.0f}/s", p50, "≤", 20.0, " ms"))
+            self.results.bars.append(bar(f"hop p99 at {rate:,.0f}/s", p99, "≤", 100.0, " ms"))
+
+    def pipeline(self) -> None:
+        """Measure HTTP request → escalation at 200/s."""
+        sides = {
+            "Tocsin": installations.product,
+            "hand-written on confluent-kafka": installations.by_hand,
+        }
+        for _ in range(self.plan.rounds):
+            for title, installation in sides.items():
+                with installation(self.arena, self.cluster, self.redis_url) as (port, topic):
+                    found = pipeline.measure(self.arena, port, topic, RATES[0], self.plan.latency_s)
+                print(f"  {title}: p50 {found.p50:.1f} p99 {found.p99:.1f} ms", flush=True)
+                self.results.pipeline.setdefault(title, []).append(found)
+
+    def memory(self) -> None:
+        """Sample each worker over its backlog."""
+        for worker in self.plan.memory_workers:
+            if worker == "relay":
+                samples = memory.relay(self.arena, self.cluster, self.plan.backlog)
+            else:
+                samples = self._service_memory(worker)
+            self.results.memory[worker] = samples
+
+    def _service_memory(self, worker: str) -> list[float]:
+        bootstrap, prefix = self.cluster.bootstrap, f"memory-{worker}."
+        names = installations.create_topics(bootstrap, prefix)
+        _, target = backlog.fill(bootstrap, names, worker, self.plan.backlog)
+        environ = installations.settings_of(bootstrap, self.redis_url, prefix)
+        reader = Reader(bootstrap, [target])
+        try:
+            module = f"services.{worker}"
+            return memory.service(self.arena, module, environ, reader, self.plan.backlog)
+        finally:
+            reader.close()

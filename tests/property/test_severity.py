@@ -1,0 +1,91 @@
+"""Laws of the classifier that hold for any text."""
+
+from __future__ import annotations
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from services.classifier.severity import Classifier
+from services.classifier.severity.normalise import Folded, fold
+from shared.events import Channel, Classification, FeedbackReceived, Kind, Severity
+
+CLASSIFIER = Classifier.bundled()
+SEEDS = [
+    "caught fire",
+    "Straße in Flammen",
+    "charged twice",
+    "не",
+    "返金がまだされていません",
+    "سرقت بطاقتي",
+    "e\u0301",
+    "ﬁre",
+    "I smell gas",
+    "nobody was hurt",
+    "\n\n",
+    "\ud800",
+    "İ",
+]
+TEXTS = st.lists(st.one_of(st.text(max_size=12), st.sampled_from(SEEDS)), max_size=12).map(" ".join)
+LANGUAGES = st.sampled_from([None, "en", "de", "ja", "ar", "fi", "pt-BR", "??"])
+
+
+def _classify(text: str, channel: Channel, language: str | None) -> Classification:
+    return CLASSIFIER.classify(
+        FeedbackReceived(
+            feedback_id="f",
+            tenant="t",
+            source="s",
+            channel=channel,
+            native_id="n",
+            record_key="k",
+            customer_key="c",
+            received_at=0,
+            text=text,
+            language=language,
+        )
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS, st.sampled_from(Channel), LANGUAGES)
+@example("🔥e\u0301 the charger caught fire", Channel.EMAIL, None)
+def test_any_text_gets_a_sound_classification(
+    text: str, channel: Channel, language: str | None
+) -> None:
+    found = _classify(text, channel, language)
+    assert 0.0 <= found.confidence <= 1.0
+    assert 1 <= len(found.reasons) <= 3
+    assert len(set(found.reasons)) == len(found.reasons)
+    for evidence in found.evidence:
+        assert 0 <= evidence.start < evidence.end <= len(text)
+        assert text[evidence.start : evidence.end] == evidence.text
+    if found.severity in {Severity.CRITICAL, Severity.HIGH}:
+        assert found.evidence
+        assert found.kind in {Kind.COMPLAINT, Kind.QUESTION}
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXTS, st.sampled_from(Channel), LANGUAGES)
+def test_the_same_text_gets_the_same_answer(
+    text: str, channel: Channel, language: str | None
+) -> None:
+    assert _classify(text, channel, language) == _classify(text, channel, language)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=60), st.data())
+def test_every_span_leads_back(text: str, data: st.DataObject) -> None:
+    folded = Folded(text)
+    decoded = folded.raw.decode()
+    if not decoded:
+        return
+    low = data.draw(st.integers(0, len(decoded) - 1))
+    high = data.draw(st.integers(low + 1, len(decoded)))
+    start, end = folded.span(len(decoded[:low].encode()), len(decoded[:high].encode()))
+    assert 0 <= start < end <= len(text)
+    assert decoded[low:high] in fold(text[start:end])
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_folding_is_piecewise(left: str, right: str) -> None:
+    assert fold(left + right) == fold(left) + fold(right)

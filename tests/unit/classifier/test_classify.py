@@ -1,0 +1,142 @@
+"""The classifier on whole texts: the criteria of the codebook and the item's facts."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.classifier.severity import Classifier
+from shared.events import Channel, Kind, Reason, Severity
+from tests.unit.classifier.factory import feedback
+
+CRITERIA = [
+    ("My toaster caught fire and my hand is burnt.", Severity.CRITICAL, Reason.SAFETY),
+    ("Nobody was hurt, but flames came out of the charger.", Severity.CRITICAL, Reason.SAFETY),
+    ("I don't want to be alive any more.", Severity.CRITICAL, Reason.VULNERABLE),
+    ("My card was stolen, what do I do?", Severity.CRITICAL, Reason.FRAUD_SECURITY),
+    ("I have filed a complaint with the ombudsman.", Severity.CRITICAL, Reason.LEGAL),
+    ("Why was I charged twice?", Severity.HIGH, Reason.FINANCIAL_LOSS),
+    ("We have had no water since Monday.", Severity.HIGH, Reason.OUTAGE),
+    ("This is my fourth email and nobody replied.", Severity.HIGH, Reason.REPEAT_CONTACT),
+    ("We are taking our business elsewhere.", Severity.HIGH, Reason.CHURN),
+    ("Fix it or I am going to the press.", Severity.HIGH, Reason.VIRAL),
+    ("Your driver shouted a racist slur at me.", Severity.HIGH, Reason.MISCONDUCT),
+    ("My husband passed away and you still send him letters.", Severity.HIGH, Reason.VULNERABILITY),
+    ("The zip is broken.", Severity.MEDIUM, Reason.QUALITY),
+    ("My parcel has not arrived.", Severity.MEDIUM, Reason.DELAY),
+    ("The receptionist was rude to my mother.", Severity.MEDIUM, Reason.SERVICE),
+    ("Far too expensive for what it is.", Severity.MEDIUM, Reason.PRICE),
+    ("The form won't let me submit my postcode.", Severity.MEDIUM, Reason.ACCESS),
+    ("The new menu is confusing.", Severity.MEDIUM, Reason.USABILITY),
+    ("Thank you, lovely staff!", Severity.LOW, Reason.PRAISE),
+    ("Do you take dogs over 20 kg?", Severity.LOW, Reason.QUESTION),
+    ("It would be nice if you could add a sleep timer.", Severity.LOW, Reason.SUGGESTION),
+]
+
+LANGUAGES = [
+    ("Le chargeur a pris feu cette nuit.", Severity.CRITICAL),
+    ("Hay tres cargos que no reconozco en mi cuenta.", Severity.CRITICAL),
+    ("Die Bremsen haben auf der Landstraße versagt.", Severity.CRITICAL),
+    ("Meu filho foi parar no hospital por causa do iogurte de vocês.", Severity.CRITICAL),
+    ("Mi avete addebitato due volte la stessa fattura.", Severity.HIGH),
+    ("We zitten al drie dagen zonder stroom en niemand reageert.", Severity.HIGH),
+    ("Piszę do was po raz czwarty i nikt nie odpowiada.", Severity.HIGH),
+    ("Kart bilgilerim çalındı, hesabım boşaltıldı, ben yapmadım.", Severity.CRITICAL),
+    ("返金がまだされていません。", Severity.HIGH),
+    ("انقطعت الكهرباء عن بيتنا منذ يومين", Severity.HIGH),
+]
+
+BENIGN = [
+    "Fire sale this weekend at the warehouse, reply STOP to leave this list.",
+    "What happens if my card is stolen abroad?",
+    "I'm out of the office; in case of fire or injury call 555-0100.",
+    "My refund was missing for weeks but it has been sorted now, thank you.",
+    "Whoever made that curry deserves a medal, it was to die for.",
+]
+
+
+@pytest.mark.parametrize(("text", "severity", "reason"), CRITERIA)
+def test_criteria(classifier: Classifier, text: str, severity: Severity, reason: Reason) -> None:
+    found = classifier.classify(feedback(text))
+    assert (found.severity, reason in found.reasons) == (severity, True)
+
+
+@pytest.mark.parametrize(("text", "severity"), LANGUAGES)
+def test_other_languages(classifier: Classifier, text: str, severity: Severity) -> None:
+    assert classifier.classify(feedback(text)).severity is severity
+
+
+@pytest.mark.parametrize("text", BENIGN)
+def test_benign(classifier: Classifier, text: str) -> None:
+    assert classifier.classify(feedback(text)).severity is Severity.LOW
+
+
+@pytest.mark.parametrize("text", ["", " \n", "?!", "ok", "\ud800", "😀" * 40])
+def test_no_content_is_low_other(classifier: Classifier, text: str) -> None:
+    found = classifier.classify(feedback(text))
+    assert (found.severity, found.kind) == (Severity.LOW, Kind.OTHER)
+
+
+def test_a_language_without_rules_is_undetermined(classifier: Classifier) -> None:
+    text = "Terve, tilasin keittiöön uuden hanan ja odotan sitä edelleen"
+    found = classifier.classify(feedback(text, language="fi"))
+    assert (found.severity, found.language) == (Severity.UNDETERMINED, "fi")
+    assert found.confidence < 0.2
+
+
+def test_an_unexplained_direct_text_is_a_doubtful_complaint(classifier: Classifier) -> None:
+    text = "The blue one came and the label said otter on the front of it."
+    mail = classifier.classify(feedback(text))
+    post = classifier.classify(feedback(text, channel=Channel.SOCIAL))
+    assert (mail.severity, mail.confidence) == (Severity.MEDIUM, 0.35)
+    assert post.severity is Severity.LOW
+
+
+@pytest.mark.parametrize(
+    ("text", "stars", "severity", "kind"),
+    [
+        ("Well.", 1, Severity.MEDIUM, Kind.COMPLAINT),
+        ("Lovely staff", 2, Severity.MEDIUM, Kind.COMPLAINT),
+        ("The zip broke off and it feels cheap", 5, Severity.LOW, Kind.PRAISE),
+        ("Lovely staff", 5, Severity.LOW, Kind.PRAISE),
+        ("Lovely, but the charger caught fire", 5, Severity.CRITICAL, Kind.COMPLAINT),
+    ],
+)
+def test_rating(
+    classifier: Classifier, text: str, stars: int, severity: Severity, kind: Kind
+) -> None:
+    found = classifier.classify(feedback(text, channel=Channel.REVIEWS, stars=stars))
+    assert (found.severity, found.kind) == (severity, kind)
+
+
+@pytest.mark.parametrize(
+    ("followers", "severity"), [(9_999, Severity.MEDIUM), (10_000, Severity.HIGH)]
+)
+def test_reach(classifier: Classifier, followers: int, severity: Severity) -> None:
+    item = feedback("My zip is broken @acme", channel=Channel.SOCIAL, followers=followers)
+    found = classifier.classify(item)
+    assert found.severity is severity
+    assert (Reason.VIRAL in found.reasons) == (severity is Severity.HIGH)
+
+
+def test_reasons_are_ranked_and_at_most_three(classifier: Classifier) -> None:
+    text = (
+        "The heater caught fire. You also charged me twice, nobody ever called me back, the zip is "
+        "broken and it is too expensive. We are taking our business elsewhere."
+    )
+    found = classifier.classify(feedback(text))
+    assert found.severity is Severity.CRITICAL
+    assert found.reasons[0] is Reason.SAFETY
+    assert len(found.reasons) <= 3
+
+
+def test_evidence_counts_code_points(classifier: Classifier) -> None:
+    text = "🔥 Ärger: die Batterie hat gebrannt, es gab Flammen — 返"
+    found = classifier.classify(feedback(text, language="de-AT"))
+    assert found.language == "de"
+    assert any(e.text == "Flammen" for e in found.evidence)
+    assert all(text[e.start : e.end] == e.text for e in found.evidence)
+
+
+def test_many_equals_one_by_one(classifier: Classifier) -> None:
+    batch = [feedback(text) for text, _, _ in CRITERIA]
+    assert classifier.classify_many(batch) == [classifier.classify(one) for one in batch]

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from services.ingest.channels.rejection import Refusal
+from services.ingest.flight import Record
+from services.ingest.prepare import MAX_LETTER_BYTES, Door, Raw
+from shared import codec, ids
+from shared.events import DeadLetter, FeedbackReceived
+
+Make = Callable[..., bytes]
+DECODER: codec.Decoder[Any] = codec.Decoder([FeedbackReceived, DeadLetter])
+
+
+def _letter(record: Record) -> DeadLetter:
+    letter = DECODER.decode(record.value)
+    assert isinstance(letter, DeadLetter)
+    return letter
+
+
+def test_an_item_becomes_a_record_keyed_by_its_customer(rig: Any, item: Make) -> None:
+    trace = b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"
+    prepared = rig.preparer.prepare(Raw(item()), Door("*", trace))
+    event = DECODER.decode(prepared.record.value)
+    assert event == prepared.event
+    assert prepared.record.topic == "feedback.received"
+    assert prepared.record.key.decode() == event.record_key
+    assert event.source == "api"
+    headers = dict(prepared.record.headers)
+    assert headers["ce_id"].decode() == event.feedback_id
+    assert headers["ce_type"] == b"tocsin.feedback.received.v1"
+    assert headers["traceparent"] == trace
+
+
+def test_a_rejected_item_becomes_a_letter_with_the_bytes(rig: Any, item: Make) -> None:
+    raw = item(rating=9, channel="social")
+    prepared = rig.preparer.prepare(Raw(raw, 3), Door())
+    letter = _letter(prepared.record)
+    assert prepared.record.topic == "dead-letters"
+    assert (letter.stage, letter.reason, letter.value) == ("ingest", "bad_value", raw)
+    assert letter.channel == "social"
+    assert prepared.native_id == "1"
+    again = rig.preparer.prepare(Raw(raw, 8), Door())
+    assert again.record.id == prepared.record.id
+
+
+def test_a_huge_rejected_item_keeps_its_beginning(rig: Any) -> None:
+    raw = b"x" * (MAX_LETTER_BYTES + 5)
+    letter = _letter(rig.preparer.prepare(Raw(raw), Door()).record)
+    assert letter.value == raw[:MAX_LETTER_BYTES]
+    assert f"first {MAX_LETTER_BYTES} of {len(raw)} bytes kept" in letter.detail
+
+
+@pytest.mark.parametrize(
+    ("allowed", "stated", "source"),
+    [("*", None, "api"), ("*", "crm", "crm"), ("crm", None, "crm"), ("crm", "crm", "crm")],
+)
+def test_the_key_decides_the_source(
+    rig: Any, item: Make, allowed: str, stated: str | None, source: str
+) -> None:
+    event = rig.preparer.prepare(Raw(item(source=stated)), Door(allowed)).event
+    assert event.source == source
+    assert event.feedback_id == ids.feedback_id("acme", source, "1", event.revision)
+
+
+def test_a_key_cannot_write_another_source(rig: Any, item: Make) -> None:
+    prepared = rig.preparer.prepare(Raw(item(source="other")), Door("crm"))
+    assert prepared.rejected.reason is Refusal.FOREIGN_SOURCE
+
+
+def test_a_record_over_the_limit_is_rejected(
+    rig: Any, item: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(codec, "MAX_RECORD_BYTES", 500)
+    prepared = rig.preparer.prepare(Raw(item(text="x" * 200)), Door())
+    assert prepared.rejected.reason is Refusal.TOO_LARGE
