@@ -99,6 +99,8 @@ class Decoder(Generic[E_co]):
         """Tell an unknown type from an unknown version of a known type from a wrong shape."""
         try:
             tag = _tagged.decode(raw).type
+        except RecursionError:  # the first error hid it: what follows was not parsed yet
+            return Poison(PoisonReason.TOO_DEEP, "nested deeper than the parser goes")
         except (msgspec.DecodeError, UnicodeDecodeError):
             return Poison(PoisonReason.BAD_SCHEMA, str(error))
         if tag in self._tags:

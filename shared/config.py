@@ -212,7 +212,7 @@ def _from_file(path: Path | None) -> Iterator[tuple[str, Scalar, str]]:
         tree = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise Misconfigured(f"cannot read {path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"{path}: {error}") from error
     for name, value in tree.items():
         if isinstance(value, dict):
@@ -241,6 +241,8 @@ def _read_secret(variable: str, path: str) -> str:
         return Path(path).read_text("utf-8").strip()
     except OSError as error:
         raise Misconfigured(f"${variable}: cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"${variable}: {path} is not UTF-8 text") from error
 
 
 _KNOWN = frozenset(dotted(Config()))

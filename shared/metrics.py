@@ -43,7 +43,8 @@ class Metrics:
         self.registry = registry
         self._intake()
         self._stages()
-        self._escalation()
+        self._cases()
+        self._deadlines()
         self._kafka()
 
     def _counter(self, name: str, doc: str, labels: Iterable[str] = ()) -> Counter:
@@ -146,7 +147,7 @@ class Metrics:
             "tocsin_model_info", "The model and rules in use; always 1.", ("model", "rules")
         )
 
-    def _escalation(self) -> None:
+    def _cases(self) -> None:
         self.end_to_end = self._histogram(
             "tocsin_end_to_end_latency_seconds",
             "From intake to the committed escalation decision.",
@@ -174,6 +175,12 @@ class Metrics:
             "Opening time of the oldest escalation that nobody acknowledged.",
             ("severity",),
         )
+        for kind in CaseEventKind:
+            self.case_events.labels(kind)
+        for reason in NoCaseReason:
+            self.no_case.labels(reason)
+
+    def _deadlines(self) -> None:
         self.ack_duration = self._histogram(
             "tocsin_escalation_ack_duration_seconds",
             "From opening a case to its acknowledgement.",
@@ -205,10 +212,6 @@ class Metrics:
         )
         for severity in Severity:
             self.ack_duration.labels(severity)
-        for kind in CaseEventKind:
-            self.case_events.labels(kind)
-        for reason in NoCaseReason:
-            self.no_case.labels(reason)
 
     def _kafka(self) -> None:
         where = ("group", "topic", "partition")

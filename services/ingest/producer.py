@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from kafka.errors import KafkaError
 
-from services.ingest.flight import Fate, Record
+from services.ingest.flight import Fate, Gathering, Record
 from services.ingest.kafka_connection import connected
 from services.ingest.kafka_settings import producer_settings
 from services.ingest.log import Overloaded
@@ -22,6 +22,7 @@ from shared.config import Config
 from shared.errors import Transient
 from shared.metrics import Metrics
 
+_JOIN_S = 1.0
 _LOG_EVERY_S = 10.0
 _log = structlog.get_logger(__name__)
 
@@ -94,9 +95,12 @@ class KafkaLog:
         self._waiting_for = self._waiting_for or "kafka: closed"
         if producer is None:
             return True
-        await asyncio.to_thread(producer.close, timeout=timeout_s)
-        self._hand_over()
-        return not self._in_flight
+        await Gathering(list(self._in_flight)).wait(timeout_s)
+        written = not self._in_flight
+        # Its own flush allows the time-out to each batch anew, and raises before anything is closed.
+        producer.flush = lambda _timeout: None
+        await asyncio.to_thread(producer.close, timeout=_JOIN_S if written else 0)
+        return written
 
     def _check_bounds(self, record: Record) -> None:
         limits = self._limits

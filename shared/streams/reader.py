@@ -33,6 +33,7 @@ def reader_settings(client: Mapping[str, Scalar]) -> dict[str, Scalar]:
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "enable.partition.eof": True,
+        "log_level": 2,  # faults surface as errors of the calls
         "auto.offset.reset": "earliest",
         "fetch.wait.max.ms": 50,
         "fetch.queue.backoff.ms": 5,
@@ -66,13 +67,16 @@ class Cluster:
             raise Transient("Kafka does not describe its topics") from error
         return ids
 
-    def partitions(self, topic: str) -> int:
-        """Return how many partitions a topic has (same errors as :meth:`topic_ids`)."""
+    def sources(self, topic: str) -> list[Partition]:
+        """Return the partitions of a topic (same errors as :meth:`topic_ids`)."""
         try:
             asked = self._admin.describe_topics(TopicCollection([topic]), request_timeout=ADMIN_S)
-            return len(asked[topic].result(ADMIN_S).partitions)
+            count = len(asked[topic].result(ADMIN_S).partitions)
         except KafkaException as error:
             raise _explained(error, [topic]) from error
+        except TimeoutError as error:
+            raise Transient(f"Kafka does not describe {topic}") from error
+        return [Partition(topic, number) for number in range(count)]
 
     def ends(self, sources: Sequence[Partition]) -> dict[Partition, int]:
         """Return the high watermarks: the end of what was written, open transactions included.

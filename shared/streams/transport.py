@@ -14,10 +14,11 @@ from typing import ClassVar, cast
 
 import faust
 from faust.app.base import BootStrategy
+from faust.tables.manager import TableManager
 from faust.transport import base
-from faust.transport.consumer import Fetcher
 from faust.types import TP, ConsumerMessage, Message, StreamT
 from faust.types.transports import ConsumerT, ProducerT
+from mode.services import Service
 from mode.types import ServiceT
 from yarl import URL
 
@@ -84,7 +85,7 @@ class ChunkConsumer(base.Consumer):
     # ---- on the loop
 
     async def _drain_messages(self, fetcher: ServiceT) -> None:
-        unblock = asyncio.create_task(self._unblock_when_stopped(fetcher))
+        unblock = asyncio.create_task(self._unblock_when_stopped(cast("Service", fetcher)))
         try:
             while not (self.should_stop or fetcher.should_stop):
                 for chunk in await self._polled.get():
@@ -94,7 +95,7 @@ class ChunkConsumer(base.Consumer):
         finally:
             unblock.cancel()
 
-    async def _unblock_when_stopped(self, fetcher: ServiceT) -> None:
+    async def _unblock_when_stopped(self, fetcher: Service) -> None:
         await fetcher._stopped.wait()
         self._polled.put_nowait(())
 
@@ -266,7 +267,8 @@ class ChunkApp(faust.App):
     async def on_start(self) -> None:
         """Tell the conductor not to wait for tables: there are none."""
         await super().on_start()
-        self.tables._tables_registered.set()  # noqa: SLF001  what TableManager.on_start would do
+        # What TableManager.on_start would do.
+        cast("TableManager", self.tables)._tables_registered.set()
 
     async def _wait_for_table_recovery_completed(self) -> bool:
         return False

@@ -45,7 +45,7 @@ def decide(feedback: FeedbackReceived, hits: Sequence[Hit], language: str | None
     if top > 0:
         verdict = _negative(feedback, ranked, top)
     elif ranked:
-        verdict = _benign(feedback, ranked)
+        verdict = _benign(ranked)
     else:
         verdict = _silent(feedback, language)
     return _with_facts(feedback, verdict)
@@ -62,12 +62,10 @@ def _negative(feedback: FeedbackReceived, ranked: list[Hit], top: int) -> Verdic
     )
 
 
-def _benign(feedback: FeedbackReceived, ranked: list[Hit]) -> Verdict:
-    order = (Kind.OTHER, Kind.PRAISE, Kind.SUGGESTION, Kind.QUESTION, Kind.COMPLAINT)
+def _benign(ranked: list[Hit]) -> Verdict:
+    order = (Kind.SUGGESTION, Kind.PRAISE, Kind.QUESTION, Kind.OTHER, Kind.COMPLAINT)
     kinds = {hit.rule.kind for hit in ranked}
     kind = next(one for one in order if one in kinds)
-    if kind is Kind.OTHER and signals.asks(feedback.text) and not ranked[0].rule.mutes:
-        kind = Kind.QUESTION
     chosen = [hit for hit in ranked if hit.rule.kind is kind] or ranked
     return Verdict(Severity.LOW, kind, _reasons(chosen), _agreement(chosen), tuple(chosen))
 

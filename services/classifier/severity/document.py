@@ -57,7 +57,8 @@ class Document:
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             line = mark.line + 1 if mark else 1
-            raise Misconfigured(f"{name}:{line}: not YAML: {error}") from error
+            problem = getattr(error, "problem", None) or str(error)
+            raise Misconfigured(f"{name}:{line}: not YAML: {problem}") from error
         try:
             self.file = msgspec.convert({} if data is None else data, RuleFile)
         except msgspec.ValidationError as error:

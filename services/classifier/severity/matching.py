@@ -1,4 +1,4 @@
-"""From a folded text to the rules that apply: one set match, then only the rules that hit."""
+"""From a folded text to the rules that apply: one filter pass, then only the patterns it names."""
 
 from __future__ import annotations
 
@@ -41,12 +41,14 @@ class _Rule:
 
     def first(self, text: _Reading, pattern: Pattern) -> tuple[int, int] | None:
         """Return the first span of ``pattern`` at which the rule applies, or None."""
-        if not self._fits(text):
-            return None
-        spans = pattern.spans(text.raw, _MAX_SPANS)
-        return next((span for span in spans if self._stands(text, span)), None)
+        for span in pattern.spans(text.raw, _MAX_SPANS):
+            if not text.fits(self):
+                return None
+            if self._stands(text, span):
+                return span
+        return None
 
-    def _fits(self, text: _Reading) -> bool:
+    def fits(self, text: _Reading) -> bool:
         """Tell whether the conditions on the whole item are met."""
         raw, language = text.raw, text.language
         return (
@@ -70,12 +72,20 @@ class _Rule:
 class _Reading:
     """One text under evaluation: its sentences and whole-text contexts, each found once."""
 
-    __slots__ = ("_contexts", "channel", "language", "raw", "sentences")
+    __slots__ = ("_contexts", "_fits", "channel", "language", "raw", "sentences")
 
     def __init__(self, raw: bytes, language: str | None, channel: Channel) -> None:
         self.raw, self.language, self.channel = raw, language, channel
         self.sentences = Sentences(raw)
         self._contexts: dict[str, bool] = {}
+        self._fits: dict[str, bool] = {}
+
+    def fits(self, rule: _Rule) -> bool:
+        """Tell whether the whole text meets the conditions of ``rule``, asked once a rule."""
+        known = self._fits.get(rule.spec.id)
+        if known is None:
+            known = self._fits[rule.spec.id] = rule.fits(self)
+        return known
 
     def read_as(self, context: Context) -> bool:
         """Tell whether the whole text is to be read as ``context`` says."""
@@ -92,12 +102,13 @@ class _Book:
 
     def __init__(self, rules: list[_Rule], languages: tuple[str, ...]) -> None:
         members = [
-            (rule, sources)
+            (rule, source)
             for rule in sorted(rules, key=lambda one: (not one.spec.mutes, -one.spec.rank))
-            if (sources := [one for key in languages for one in rule.spec.patterns.get(key, ())])
+            for key in languages
+            for source in rule.spec.patterns.get(key, ())
         ]
-        self.set = PatternSet([sources for _, sources in members])
-        self.members = [(rule, Pattern(sources)) for rule, sources in members]
+        self.set = PatternSet([source for _, source in members])
+        self.members = [(rule, Pattern([source])) for rule, source in members]
 
 
 class Matcher:
@@ -118,8 +129,10 @@ class Matcher:
         book = self._books.get(language or "", self._every)
         reading = _Reading(text.raw, language if language in self._books else None, channel)
         found: list[Hit] = []
-        for number in book.set.match(text.raw):
+        for number in book.set.candidates(text.raw):
             rule, pattern = book.members[number]
+            if found and found[-1].rule is rule.spec:
+                continue
             if found and (found[0].rule.mutes or _settled(found, rule.spec)):
                 break
             span = rule.first(reading, pattern)

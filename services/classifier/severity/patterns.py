@@ -18,7 +18,6 @@ from services.classifier.severity.normalise import fold
 UNSPACED: Final = frozenset({"ja", "ar", "any"})
 """Languages (and ``any``) whose patterns get no word boundaries."""
 
-_SET_MEMORY: Final = 256 << 20
 _TOKEN: Final = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|[ ]|[^\x00-\x7f]+")
 _UPPER: Final = re.compile(r"(?<![\\<P(?])[A-Z]")
 _FRAGMENT: Final = re.compile(r"%([a-z_]+)%")
@@ -102,19 +101,24 @@ class Pattern:
 
 
 class PatternSet:
-    """Many patterns matched in one pass; members are numbered in the order given."""
+    """Many patterns behind one pass over the literal words they need.
+
+    ``re2.Filter`` looks for all those words at once (an automaton that stays small, unlike the
+    product of the patterns themselves: ``re2.Set`` takes 30 times as long on texts it has not seen)
+    and names the patterns whose words are there; only those are worth a search.
+    """
 
     __slots__ = ("_match",)
 
-    def __init__(self, members: Sequence[Sequence[str]]) -> None:
-        searcher = re2.Set.SearchSet(_options(_SET_MEMORY))
-        for member in members:
-            searcher.Add("|".join(f"(?:{one})" for one in member).encode())
+    def __init__(self, sources: Sequence[str]) -> None:
+        searcher = re2.Filter()
+        for source in sources:
+            searcher.Add(source.encode(), _options())
         searcher.Compile()
-        self._match = searcher.Match if members else None
+        self._match = searcher.Match if sources else None
 
-    def match(self, raw: bytes) -> Sequence[int]:
-        """Return the numbers of the members that occur in ``raw``, ascending."""
+    def candidates(self, raw: bytes) -> Sequence[int]:
+        """Return the numbers of the patterns that may occur in ``raw``, ascending."""
         if self._match is None:
             return ()
-        return sorted(cast("list[int] | None", self._match(raw)) or ())
+        return sorted(cast("list[int] | None", self._match(raw, True)) or ())  # potential matches

@@ -112,6 +112,7 @@ def test_being_told_to_stop_while_kafka_is_frozen_ends_in_time_and_says_so(
         assert service.stop() == 1
         assert time.monotonic() - started < 4.0
         assert '"written": false' in service.log.read_text()
+        assert "Traceback" not in service.log.read_text()
     finally:
         kafka.resume()
 

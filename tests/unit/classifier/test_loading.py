@@ -54,7 +54,7 @@ def test_version_follows_the_content(tmp_path: Path) -> None:
         ("broken zip", "broken %thing%", 8, "unknown fragment %thing%"),
         ("broken zip", "Broken zip", 8, "lower case"),
         ("broken zip", "(?=zip)", 8, "invalid perl operator"),
-        ("    confidence: 0.7", "    confidence: [", 6, "not YAML"),
+        ("    confidence: 0.7", "    confidence: [", 7, "not YAML"),
         ("id: demo.rule", "id: Demo", 2, "matching regex"),
         ("[quality]", "[]", 3, "length >= 1"),
     ],

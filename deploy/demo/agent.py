@@ -1,0 +1,64 @@
+"""A scripted support agent for the bundled sample: does part of the work, and leaves part of it.
+
+What it does with a case depends on the case id alone, so a run can be repeated: some cases are
+acknowledged in time, some only after a re-escalation, some never; follow-ups are done for some and
+forgotten for others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shared.clock import Clock
+from shared.events import CaseCommand, CaseEvent, CaseEventKind, CommandKind, Struct
+from shared.ids import digest
+
+ACTOR = "demo-agent"
+
+Send = Callable[[CaseCommand], None]
+
+
+class Agent:
+    """Reacts to case events with commands.
+
+    Args:
+        send: produces a command.
+        clock: tells the policy time that commands carry.
+    """
+
+    def __init__(self, send: Send, clock: Clock) -> None:
+        self._send = send
+        self._clock = clock
+
+    def take(self, event: Struct) -> None:
+        """Do what the script says about ``event``."""
+        if not isinstance(event, CaseEvent) or event.case is None:
+            return
+        temper = int(event.case_id[-4:], 16) % 10
+        match event.kind:
+            case CaseEventKind.ESCALATION_TRIGGERED if temper < 7:
+                self._command(event, CommandKind.ACKNOWLEDGE)
+            case CaseEventKind.REESCALATED if temper in {7, 8}:
+                self._command(event, CommandKind.ACKNOWLEDGE)
+            case CaseEventKind.ACKNOWLEDGED if temper != 6:
+                self._command(event, CommandKind.RESOLVE, note="done as the customer asked")
+            case CaseEventKind.FOLLOW_UP_DUE if temper in {0, 1, 2, 3, 7}:
+                self._command(event, CommandKind.FOLLOW_UP_DONE)
+            case _:
+                pass
+
+    def _command(self, event: CaseEvent, kind: CommandKind, note: str | None = None) -> None:
+        follow_up = event.follow_up.number if event.follow_up else None
+        command_id = digest(event.tenant, "demo", event.case_id, str(event.case_seq), kind)
+        self._send(
+            CaseCommand(
+                command_id=command_id,
+                tenant=event.tenant,
+                case_id=event.case_id,
+                kind=kind,
+                actor=ACTOR,
+                at=self._clock.now_ms(),
+                follow_up=follow_up,
+                note=note,
+            )
+        )
