@@ -59,8 +59,12 @@ class ClassifierHandler:
             if result is None:
                 outputs.append(self._copy_of_failed(message, now))
             classification = result or _undetermined(self._classifier.rules_version)
+            try:
+                outputs.append(self._classified(message, feedback, classification, now))
+            except Poison as poison:  # what was added made it too large for a record
+                outputs.append(self._sieve.bury(message, poison, now))
+                continue
             self._count(feedback, classification)
-            outputs.append(self._classified(message, feedback, classification, now))
         return Work(outputs, buried)
 
     def _classify(self, batch: Sequence[FeedbackReceived]) -> list[Classification | None]:

@@ -7,6 +7,7 @@ is brought up from Kafka before anything is decided on it.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -90,6 +91,7 @@ class EscalationHandler:
         self._outputs = Outputs(made.names)
         self._meter = Meter(made.metrics, made.clock)
         self._guard = JumpGuard()
+        self._next_due = 0.0
         self._checkpoints: dict[int, Checkpoint | None] = {}
         self._classified = made.names.of(topics.FEEDBACK_CLASSIFIED)
         self._commands = made.names.of(topics.CASE_COMMANDS)
@@ -183,6 +185,9 @@ class EscalationHandler:
         return mine
 
     def _add_due(self, inboxes: dict[int, _Inbox], now: int) -> None:
+        if time.monotonic() < self._next_due:
+            return
+        self._next_due = time.monotonic() + TICK_S
         if not self._guard.may_fire(now, self._clock.monotonic()):
             self._meter.held()
             return

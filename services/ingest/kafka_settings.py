@@ -47,6 +47,7 @@ def producer_settings(kafka: Kafka, client_id: str) -> dict[str, Any]:
         "reconnect_backoff_max_ms": 1_000,
         "max_block_ms": MAX_BLOCK_MS,
         "bootstrap_timeout_ms": 5_000,
+        "compression_type": "lz4",  # pays for itself: fewer bytes to write to the socket
         "linger_ms": 3,
         "batch_size": 256 * 1024,
         "max_request_size": MAX_RECORD_BYTES + 100_000,

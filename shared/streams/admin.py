@@ -87,7 +87,9 @@ class TopicAdmin:
     def __init__(self, settings: Kafka) -> None:
         self._settings = settings
         try:
-            self._client = KafkaAdminClient(**client_settings(settings))
+            self._client = KafkaAdminClient(
+                **client_settings(settings), bootstrap_timeout_ms=5_000, request_timeout_ms=15_000
+            )
         except KafkaError as error:
             raise Transient(
                 f"no answer from Kafka at {settings.bootstrap_servers}: {error}"

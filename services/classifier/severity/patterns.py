@@ -88,13 +88,14 @@ class Pattern:
         return None if span[0] < 0 else span
 
     def spans(self, raw: bytes, limit: int) -> Iterator[tuple[int, int]]:
-        """Yield up to ``limit`` successive spans."""
+        """Yield up to ``limit`` successive spans that are not empty."""
         at, end = 0, len(raw)
         for _ in range(limit):
             span = self.find(raw, at, end)
             if span is None:
                 return
-            yield span
+            if span[1] > span[0]:
+                yield span
             at = max(span[1], at + 1)
             if at > end:
                 return

@@ -50,7 +50,7 @@ def producer(bootstrap: str, transactional_id: str) -> Producer:
         "queue.buffering.max.kbytes": 262_144,
         "partitioner": "murmur2_random",
         "retry.backoff.ms": 2,
-        "retry.backoff.max.ms": 100,
+        "retry.backoff.max.ms": 5,
     }
     made = Producer(settings)
     made.init_transactions(TIMEOUT_S)

@@ -33,7 +33,7 @@ def main(hop: Hop) -> None:
             "queue.buffering.max.messages": 1_000_000,
             "queue.buffering.max.kbytes": 262_144,
             "retry.backoff.ms": 2,
-            "retry.backoff.max.ms": 100,
+            "retry.backoff.max.ms": 5,
         },
     )
     source = app.topic(hop.source, value_deserializer="bytes", key_deserializer="bytes")

@@ -14,7 +14,7 @@ CRITERIA = [
     ("I don't want to be alive any more.", Severity.CRITICAL, Reason.VULNERABLE),
     ("My card was stolen, what do I do?", Severity.CRITICAL, Reason.FRAUD_SECURITY),
     ("I have filed a complaint with the ombudsman.", Severity.CRITICAL, Reason.LEGAL),
-    ("Why was I charged twice?", Severity.HIGH, Reason.FINANCIAL_LOSS),
+    ("Why was I charged twice for one ride?", Severity.HIGH, Reason.FINANCIAL_LOSS),
     ("We have had no water since Monday.", Severity.HIGH, Reason.OUTAGE),
     ("This is my fourth email and nobody replied.", Severity.HIGH, Reason.REPEAT_CONTACT),
     ("We are taking our business elsewhere.", Severity.HIGH, Reason.CHURN),

@@ -1,0 +1,241 @@
+"""The system under test with its load, its reader and its judge; what all chaos scenarios share."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from deploy.embedded.kafka import EmbeddedKafka
+from deploy.embedded.redis import EmbeddedRedis
+from deploy.stack import Member, Stack, is_ready
+from shared.config import Scalar
+from shared.worker import Exit
+from tests.chaos import checker
+from tests.chaos.checker import Report
+from tests.chaos.client import Load, workload
+from tests.chaos.history import LiveReader, read
+from tests.services import Installation, wait_for
+
+SECONDS_PER_BOUNCE = 8.0
+"""The load is paced so that it lasts as long as the faults and the recoveries from them."""
+
+EXPECTED_EXITS = {Exit.OK, Exit.FENCED, -9}
+"""How a worker may end under these faults; 70 would be a bug, 75 a drain that hangs."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of it: ``CHAOS_EVENTS`` items and ``CHAOS_BOUNCES`` faults per scenario."""
+
+    events: int
+    bounces: int
+    rate: float
+
+    @classmethod
+    def from_environ(cls) -> Size:
+        """Return the size that ``make test`` (short) or ``make chaos`` (30,000 / 10) asks for."""
+        events = int(os.environ.get("CHAOS_EVENTS", "3000"))
+        bounces = int(os.environ.get("CHAOS_BOUNCES", "10" if events >= 10_000 else "2"))
+        return cls(events, bounces, rate=events / bounces / SECONDS_PER_BOUNCE)
+
+
+def seed() -> int:
+    """Return ``CHAOS_SEED``, else a new one; every scenario prints its own."""
+    return int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(10**6))
+
+
+@dataclass
+class Recovery:
+    """One fault and how long what was accepted around it took to get through."""
+
+    fault: str
+    seconds: float
+
+
+@dataclass
+class Rig:
+    """A context manager: brokers given, workers started, everything stopped at the end."""
+
+    folder: Path
+    kafka: EmbeddedKafka
+    redis: EmbeddedRedis
+    workers: dict[str, int]
+    extra: dict[str, Scalar] = field(default_factory=dict)
+    partitions: int = 4
+
+    def __post_init__(self) -> None:
+        self.seed = seed()
+        self.rng = random.Random(self.seed)
+        self.installation = Installation(self.kafka.bootstrap, self.redis.url)
+        self.recoveries: list[Recovery] = []
+        self.exits: list[str] = []
+        self.load: Load | None = None
+        self.reader: LiveReader | None = None
+        self.began = time.monotonic()
+        self.say(f"seed {self.seed} (CHAOS_SEED={self.seed} repeats it); logs in {self.folder}")
+
+    def say(self, text: str) -> None:
+        """Tell what is going on, with the seconds since the start."""
+        print(f"[{time.monotonic() - self.began:6.1f}] {text}", flush=True)
+
+    def __enter__(self) -> Self:
+        loaded = self.installation.loaded(kafka__partitions=self.partitions, **self.extra)
+        self.stack = Stack(self.folder, loaded, self.workers, self._progress)
+        try:
+            self.stack.start()
+            self.reader = LiveReader(
+                self.kafka.bootstrap, self.installation.prefix, checker.TOPICS
+            )
+        except BaseException:
+            self.stack.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.load is not None:
+            self.load.abandon()
+        self.stack.stop()
+        if self.reader is not None:
+            self.reader.stop()
+
+    def _progress(self, text: str) -> None:
+        if " ended with code " in text:
+            self.exits.append(text)
+        self.say(text)
+
+    # ---- load
+
+    @property
+    def doors(self) -> list[str]:
+        """Base URLs of all ingest processes."""
+        return [
+            f"http://127.0.0.1:{member.settings.get('ingest.port', self.stack.config.ingest.port)}"
+            for member in self.stack.of("ingest")
+        ]
+
+    def send(
+        self, events: int, rate: float, *, customers: int | None = None, copies: int = 1
+    ) -> Load:
+        """Start to send ``events`` items; with ``copies`` each so often, in any order."""
+        items = workload(self.rng, events, customers or max(10, events // 10))
+        shuffle = random.Random(self.rng.random()) if copies > 1 else None
+        self.load = Load(self.doors, items, rate, copies=copies, shuffle=shuffle).start()
+        return self.load
+
+    def wait_progress(self, share: float, deadline_s: float = 300.0) -> None:
+        """Wait until this share of the load is acknowledged."""
+        load = self._load()
+        wanted = int(share * len(load.items))
+        wait_for(
+            lambda: len(load.promises) >= wanted or not load.running,
+            f"{wanted} items acknowledged",
+            deadline_s,
+        )
+
+    def wait_settled(self, deadline_s: float = 120.0) -> None:
+        """Wait until everything that was accepted so far has its outcome."""
+        reader, wanted = self._reader(), self._load().accepted()
+        wait_for(
+            lambda: not reader.missing(wanted),
+            f"outcomes of {len(wanted)} accepted items",
+            deadline_s,
+        )
+
+    def recover(self, fault: str, since: float, deadline_s: float = 90.0) -> float:
+        """Wait until what was accepted up to now, and a few more, is through; record the time.
+
+        Args:
+            since: monotonic time of the fault.
+        """
+        load, reader = self._load(), self._reader()
+        before = len(load.promises)
+        wait_for(
+            lambda: len(load.promises) >= before + load.batch or not load.running,
+            f"intake goes on after {fault}",
+            deadline_s,
+        )
+        wanted = load.accepted()
+        wait_for(lambda: not reader.missing(wanted), f"outcomes after {fault}", deadline_s)
+        seconds = time.monotonic() - since
+        self.recoveries.append(Recovery(fault, seconds))
+        self.say(f"{fault}: recovered after {seconds:.1f} s")
+        return seconds
+
+    def _load(self) -> Load:
+        assert self.load is not None
+        return self.load
+
+    def _reader(self) -> LiveReader:
+        assert self.reader is not None
+        return self.reader
+
+    # ---- faults
+
+    def kill(self, member: Member) -> float:
+        """SIGKILL a worker; the supervisor starts it again. Return the time of the kill."""
+        process = member.process
+        assert process is not None
+        self.say(f"kill -9 {member.name}")
+        began = time.monotonic()
+        process.kill()
+        return began
+
+    def terminate(self, member: Member) -> float:
+        """SIGTERM a worker and wait for its end; return the time of the signal."""
+        process = member.process
+        assert process is not None
+        self.say(f"SIGTERM {member.name}")
+        began = time.monotonic()
+        process.terminate(30.0)
+        assert process.returncode == 0, f"{member.name}: {process.returncode}\n{process.log_tail()}"
+        return began
+
+    def wait_ready(self, members: Sequence[Member] | None = None, deadline_s: float = 60.0) -> None:
+        """Wait until these workers (default: all) are up again and say so."""
+        for member in members or self.stack.members:
+            wait_for(
+                lambda member=member: is_ready(member.metrics_url),  # type: ignore[misc]
+                f"{member.name} is ready; its log: {member.log}",
+                deadline_s,
+            )
+
+    # ---- verdict
+
+    def judge(
+        self, *, ordered: bool = True, more: Callable[[], list[checker.Finding]] | None = None
+    ) -> Report:
+        """Wait for everything, stop the workers, read the log and check all rules."""
+        load, reader = self._load(), self._reader()
+        load.finish(300.0)
+        self.wait_settled()
+        self.stack.stop()
+        history = read(self.kafka.bootstrap, self.installation.prefix, checker.TOPICS)
+        promises = list(load.promises.values())
+        report = checker.check(promises, history, ordered=ordered)
+        reader.stop()
+        report.findings += checker.same_for_reader(reader.history, history)
+        if more is not None:
+            report.findings += more()
+        self.history = history
+        for recovery in self.recoveries:
+            report.figures[f"ms to recover from {recovery.fault}"] = round(recovery.seconds * 1000)
+        self.say(f"seed {self.seed}\n{report}")
+        odd = [
+            line
+            for line in self.exits
+            if int(line.rsplit(" ", 1)[1]) not in EXPECTED_EXITS
+        ]
+        assert not report.findings, f"seed {self.seed}\n{report}"
+        assert not odd, f"seed {self.seed}: {odd}; logs in {self.folder}"
+        return report

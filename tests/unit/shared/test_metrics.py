@@ -1,0 +1,202 @@
+"""Names, documentation, labels and the number of series: what a dashboard and a budget rely on."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+from kafka import errors as kafka_errors
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics import MetricWrapperBase
+
+from services.escalation.domain.policy import DEFAULT_POLICY
+from services.ingest.channels.rejection import Refusal
+from shared import metrics, topics
+from shared.config import Kafka
+from shared.errors import PoisonReason
+from shared.events import CaseEventKind, CaseState, Cause, Channel, NoCaseReason, Severity
+from shared.metrics import Metrics, process_registry
+
+BUDGET = 3_000
+CHANNELS = [*Channel, "unknown"]
+ONE = ["this process has one"]
+KAFKA_FAULTS = [
+    name
+    for name, value in inspect.getmembers(kafka_errors, inspect.isclass)
+    if issubclass(value, kafka_errors.KafkaError)
+]
+STATUSES = [200, 202, 400, 401, 405, 408, 413, 415, 422, 429, 500, 503]
+FOLLOW_UP_KINDS = {
+    promise.kind for severity in Severity for promise in DEFAULT_POLICY.plan(severity).follow_ups
+}
+PARTITIONS = range(Kafka().partitions)
+
+LABELS: dict[str, dict[str, Collection[object]]] = {
+    "events_received": {"channel": Channel},
+    "events_rejected": {"channel": CHANNELS, "reason": Refusal},
+    "events_deduplicated": {"channel": Channel, "kind": ["exact", "escalation"]},
+    "event_size": {"channel": Channel},
+    "event_age": {"channel": Channel},
+    "channel_last_event": {"channel": Channel},
+    "in_progress": {"stage": ONE},
+    "http_duration": {"route": ["feedback", "batch"], "status": STATUSES},
+    "stage_processed": {"stage": ONE, "outcome": metrics.OUTCOMES},
+    "stage_errors": {"stage": ONE, "reason": ["transient", "clock_jump"]},
+    "stage_duration": {"stage": ONE},
+    "chunk_records": {"stage": ONE},
+    "worker_seconds": {"stage": ONE, "state": metrics.STATES},
+    "last_progress": {"stage": ONE},
+    "dead_letters": {"stage": ONE, "reason": PoisonReason},
+    "classified": {"channel": Channel, "severity": Severity},
+    "confidence": {"severity": Severity},
+    "fallback": {"reason": ["error", "undetermined"]},
+    "model_info": {"model": ["rules"], "rules": ONE},
+    "end_to_end": {"severity": Severity, "channel": Channel},
+    "case_events": {"kind": CaseEventKind},
+    "no_case": {"reason": NoCaseReason},
+    "escalations_opened": {"severity": Severity, "channel": Channel, "reason": Cause},
+    "escalations_open": {"severity": Severity, "state": CaseState},
+    "oldest_unacknowledged": {"severity": Severity},
+    "ack_duration": {"severity": Severity},
+    "resolve_duration": {"severity": Severity},
+    "sla_breaches": {"severity": Severity, "clock": ["ack", "follow_up"]},
+    "sla_met": {"severity": Severity, "clock": ["ack", "follow_up"]},
+    "followups_due": {"kind": FOLLOW_UP_KINDS},
+    "lag": {"group": ONE, "topic": topics.ALL[:2], "partition": PARTITIONS},
+    "lag_seconds": {"group": ONE, "topic": topics.ALL[:2], "partition": PARTITIONS},
+    "rebalances": {"group": ONE},
+    "commits": {"outcome": ["committed", "aborted"]},
+    "producer_errors": {"topic": topics.ALL[:2], "reason": KAFKA_FAULTS},
+    "partitions_ready": {"stage": ONE},
+    "view_rebuilds": {"reason": ["lost", "topic_recreated", "too_old"]},
+    "build_info": {"version": ONE, "service": ONE},
+}
+"""Every label of every metric, and all values that it can have in one process."""
+
+METRICS = {
+    name: value
+    for name, value in vars(Metrics(CollectorRegistry())).items()
+    if isinstance(value, MetricWrapperBase)
+}
+KNOWN_GAUGES_WITHOUT_UNIT = re.compile(r"_(open|pending|ready|up|info|in_progress|lag)$")
+
+
+def series(name: str) -> int:
+    """Return how many series a metric has at worst."""
+    metric = METRICS[name]
+    children = math.prod(len(values) for values in LABELS.get(name, {}).values())
+    per_child = len(metric._upper_bounds) + 2 if isinstance(metric, Histogram) else 1
+    return children * per_child
+
+
+def full_name(metric: MetricWrapperBase) -> str:
+    return f"{metric._name}_total" if isinstance(metric, Counter) else metric._name
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_has_a_documentation_and_a_prefix(name: str) -> None:
+    metric = METRICS[name]
+    assert metric._documentation.endswith(".")
+    assert re.fullmatch(r"(tocsin|kafka)_[a-z0-9_]+", metric._name)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_name_ends_with_its_unit(name: str) -> None:
+    metric = METRICS[name]
+    if isinstance(metric, Histogram):
+        assert re.search(r"_(seconds|bytes|ratio|records)$", metric._name)
+    if isinstance(metric, Gauge):
+        assert re.search(r"_(seconds|bytes)$", metric._name) or KNOWN_GAUGES_WITHOUT_UNIT.search(
+            metric._name
+        )
+    assert not re.search(r"_(ms|milliseconds|minutes|hours|percent|kb)(_|$)", metric._name)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_labels_are_those_that_are_bounded(name: str) -> None:
+    assert METRICS[name]._labelnames == tuple(LABELS.get(name, {}))
+
+
+def test_the_table_of_labels_has_no_stale_entry() -> None:
+    assert set(LABELS) <= set(METRICS)
+
+
+def test_no_label_names_a_case_a_customer_or_a_place() -> None:
+    used = {label for labels in LABELS.values() for label in labels}
+    forbidden = {"case", "case_id", "customer", "tenant", "worker", "slot", "host", "instance", "id"}
+    assert not used & forbidden
+
+
+def test_the_series_of_one_process_are_within_the_budget() -> None:
+    counts = {name: series(name) for name in METRICS}
+    worst = sorted(counts.items(), key=lambda pair: -pair[1])[:8]
+    assert sum(counts.values()) <= BUDGET, worst
+
+
+@pytest.mark.parametrize("name", [n for n, m in METRICS.items() if isinstance(m, Histogram)])
+def test_buckets_rise(name: str) -> None:
+    metric = METRICS[name]
+    assert isinstance(metric, Histogram)
+    assert list(metric._upper_bounds) == sorted(set(metric._upper_bounds))
+    assert metric._upper_bounds[-1] == math.inf
+
+
+def test_what_must_be_seen_at_zero_is_there_from_the_start() -> None:
+    text = generate_latest(Metrics(CollectorRegistry()).registry).decode()
+    for line in (
+        'tocsin_events_received_total{channel="email"} 0.0',
+        'tocsin_case_events_total{kind="case.opened"} 0.0',
+        'tocsin_no_case_total{reason="praise"} 0.0',
+        'tocsin_kafka_commit_total{outcome="aborted"} 0.0',
+    ):
+        assert line in text
+    assert "_created" not in text
+
+
+def test_registries_are_independent() -> None:
+    one, other = Metrics(CollectorRegistry()), Metrics(CollectorRegistry())
+    one.commits.labels("committed").inc()
+    assert other.registry.get_sample_value(
+        "tocsin_kafka_commit_total", {"outcome": "committed"}
+    ) == (0.0)
+
+
+def test_names_are_given_once() -> None:
+    names = [full_name(metric) for metric in METRICS.values()]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_declared_metric_is_used_somewhere(name: str) -> None:
+    """A metric that nothing moves makes a dashboard lie."""
+    root = Path(metrics.__file__).parents[1]
+    used = re.compile(rf"etrics\.{name}\b(?!\.remove)")
+    sources = [path for folder in ("services", "shared") for path in (root / folder).rglob("*.py")]
+    assert any(used.search(path.read_text("utf-8")) for path in sources)
+
+
+def test_promtool_finds_nothing_to_complain_about() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        if os.environ.get("CI"):
+            pytest.fail("promtool is not on PATH")
+        pytest.skip("promtool is not on PATH")
+    made = Metrics(process_registry())
+    for name, metric in vars(made).items():
+        if isinstance(metric, MetricWrapperBase) and metric._labelnames:
+            metric.labels(*(str(next(iter(values))) for values in LABELS[name].values()))
+    done = subprocess.run(
+        [promtool, "check", "metrics"],
+        input=generate_latest(made.registry),
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")
