@@ -29,7 +29,7 @@ from shared.worker import Exit
 
 HOPELESS = {Exit.DEAD_LETTERS, Exit.CONFIG}
 RESTART_S = (0.1, 0.5, 1.0, 2.0, 5.0)
-READY_S = 60.0
+READY_S = 120.0
 STOP_S = 25.0
 WATCH_S = 0.1
 

@@ -444,7 +444,11 @@ class CaseCommand(Struct, frozen=True, tag_field="type", tag="case.command.v1"):
 
 
 class DeadLetter(Struct, frozen=True, tag_field="type", tag="dead.letter.v1"):
-    """A record that could never be processed, whole: bytes are base64 in the JSON."""
+    """A record that could never be processed, whole: bytes are base64 in the JSON.
+
+    ``copy``: the record went on all the same (a text that no rule could read is classified as
+    undetermined), so this is for a person to look at and not the record's outcome.
+    """
 
     stage: str
     reason: str
@@ -457,6 +461,7 @@ class DeadLetter(Struct, frozen=True, tag_field="type", tag="dead.letter.v1"):
     value: bytes | None = None
     headers: tuple[tuple[str, bytes], ...] = ()
     attempts: int = 1
+    copy: bool = False
     feedback_id: str | None = None
     channel: Channel | None = None
 

@@ -86,7 +86,7 @@ class Tally:
                 self._case_event(event)
             case DeadLetter():
                 self.dead_letters[event.channel or "other"] += 1
-                if event.feedback_id:
+                if event.feedback_id and not event.copy:
                     self.dead.add(event.feedback_id)
             case _:
                 pass

@@ -84,7 +84,7 @@ class ClassifierHandler:
     def _copy_of_failed(self, message: Message, now: int) -> Output:
         self._metrics.fallback.labels("error").inc()
         poison = Poison(PoisonReason.HANDLER_ERROR, "classification failed; left undetermined")
-        return self._sieve.bury(message, poison, now)
+        return self._sieve.bury(message, poison, now, copy=True)
 
     def _classified(
         self, message: Message, feedback: FeedbackReceived, found: Classification, now: int

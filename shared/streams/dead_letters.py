@@ -20,7 +20,9 @@ MAX_KEPT = 600_000
 """Bytes of an original value that are kept: base64 must still fit into one record."""
 
 
-def letter(stage: str, message: Message, poison: Poison, now: int) -> DeadLetter:
+def letter(
+    stage: str, message: Message, poison: Poison, now: int, *, copy: bool = False
+) -> DeadLetter:
     """Return the dead letter of ``message``: original bytes and headers, position and reason."""
     headers = tuple((name, value or b"") for name, value in _headers(message))
     ids = [value for name, value in headers if name == "ce_id"]
@@ -36,6 +38,7 @@ def letter(stage: str, message: Message, poison: Poison, now: int) -> DeadLetter
         key=message.key(),
         value=value[:MAX_KEPT] if value is not None else None,
         headers=headers,
+        copy=copy,
         feedback_id=ids[0].decode("ascii", "replace") if ids else None,
     )
 
@@ -74,13 +77,12 @@ class Sieve(Generic[E]):
                 dead.append(self.bury(message, poison, now))
         return good, dead
 
-    def bury(self, message: Message, poison: Poison, now: int) -> Output:
-        """Return the dead letter of one record, and count it."""
+    def bury(self, message: Message, poison: Poison, now: int, *, copy: bool = False) -> Output:
+        """Return the dead letter of one record, and count it; ``copy``: the record goes on."""
         self._metrics.dead_letters.labels(self._stage, poison.reason).inc()
         self._metrics.stage_processed.labels(self._stage, "dead_letter").inc()
-        return output(
-            self._topic, message.partition() or 0, letter(self._stage, message, poison, now)
-        )
+        dead = letter(self._stage, message, poison, now, copy=copy)
+        return output(self._topic, message.partition() or 0, dead)
 
 
 def header(message: Message, name: str) -> bytes | None:

@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 
 from tests.bench.hop import Hop, from_argv, relay
 
-MAX_RECORDS = 2_000
+MAX_RECORDS = 10_000
 TIMEOUT_S = 30.0
 
 Settings = dict[str, str | int | float | bool]
