@@ -22,10 +22,9 @@ from deploy.embedded.process import ChildProcess, Command
 from deploy.embedded.redis import EmbeddedRedis
 from deploy.embedded.service import EmbeddedService
 from shared.config import Config, Loaded, Scalar, as_environ, dotted
-from shared.errors import Misconfigured, Transient
+from shared.errors import Exit, Misconfigured, Transient
 from shared.streams.admin import TopicAdmin
 from shared.topics import Names
-from shared.worker import Exit
 
 HOPELESS = {Exit.DEAD_LETTERS, Exit.CONFIG}
 RESTART_S = (0.1, 0.5, 1.0, 2.0, 5.0)

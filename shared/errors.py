@@ -47,3 +47,15 @@ class Poison(TocsinError):
         super().__init__(f"{reason.value}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+class Exit(enum.IntEnum):
+    """Exit codes of every process of the product."""
+
+    OK = 0
+    BUG = 70
+    FENCED = 72
+    DEAD_LETTERS = 73
+    STUCK = 74
+    DRAIN_TIMEOUT = 75
+    CONFIG = 78

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import struct
 
 CASE_SUFFIX_DIGITS = 12
 
@@ -75,8 +76,8 @@ def murmur2(data: bytes) -> int:
     length = len(data)
     value = _MURMUR_SEED ^ length
     whole = length & ~3
-    for at in range(0, whole, 4):
-        k = int.from_bytes(data[at : at + 4], "little") * _MURMUR_M & _MASK
+    for word in struct.unpack_from(f"<{length >> 2}I", data):
+        k = word * _MURMUR_M & _MASK
         k = (k ^ (k >> 24)) * _MURMUR_M & _MASK
         value = (value * _MURMUR_M & _MASK) ^ k
     if length > whole:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 from shared.config import Log
 from shared.errors import Misconfigured
@@ -27,8 +27,14 @@ def configure(settings: Log, service: str) -> None:
     level = logging.getLevelNamesMapping().get(settings.level.upper())
     if level is None:
         raise Misconfigured(f"log.level: {settings.level!r} is not a level such as info or warning")
+
+    def name_service(_: object, __: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        return event
+
     shared_processors: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        name_service,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -55,7 +61,6 @@ def configure(settings: Log, service: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(service=service)
 
 
 def _renderer(name: str) -> Processor:

@@ -1,13 +1,12 @@
 """The runtime that all Faust workers share: one process, one slot, one ordered shutdown.
 
 Order of a shutdown, under one deadline: stop polling and leave the group (which waits for the running
-transaction), end the transactor, close the probes. Exit codes are stable, see :class:`Exit`.
+transaction), end the transactor, close the probes. Exit codes: :class:`shared.errors.Exit`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import enum
 import importlib
 import os
 import signal
@@ -22,7 +21,7 @@ from aiohttp import web
 from shared import logs, probes
 from shared.clock import Clock, SystemClock
 from shared.config import Config
-from shared.errors import Misconfigured, TocsinError, TooManyDeadLetters
+from shared.errors import Exit, Misconfigured, TocsinError, TooManyDeadLetters
 from shared.metrics import Metrics, process_registry
 from shared.streams.dead_letters import Limit
 from shared.streams.poller import consumer_settings
@@ -34,18 +33,6 @@ from shared.topics import Names
 WATCH_S = 1.0
 
 log = structlog.get_logger(__name__)
-
-
-class Exit(enum.IntEnum):
-    """Exit codes of every process of the product."""
-
-    OK = 0
-    BUG = 70
-    FENCED = 72
-    DEAD_LETTERS = 73
-    STUCK = 74
-    DRAIN_TIMEOUT = 75
-    CONFIG = 78
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,9 @@ def wait_for(
 
 
 @contextmanager
-def shared_server(folder: Path, make: Callable[[Path], S], address: Callable[[S], str]) -> Iterator[str]:
+def shared_server(
+    folder: Path, make: Callable[[Path], S], address: Callable[[S], str]
+) -> Iterator[str]:
     """Yield the address of a server that all processes of this pytest run share.
 
     Args:

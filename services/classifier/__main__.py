@@ -8,7 +8,7 @@ import sys
 from services.classifier.handler import STAGE, ClassifierHandler
 from services.classifier.severity import Classifier
 from shared import config, worker
-from shared.errors import Misconfigured
+from shared.errors import Exit, Misconfigured
 from shared.streams.records import Handler
 
 
@@ -23,7 +23,7 @@ def main() -> int:
         settings = config.load(os.environ).config
     except Misconfigured as error:
         sys.stderr.write(f"tocsin: {error}\n")
-        return worker.Exit.CONFIG
+        return Exit.CONFIG
     return worker.run(STAGE, settings, build)
 
 

@@ -10,7 +10,7 @@ from services.escalation.handler import STAGE, EscalationHandler
 from services.escalation.view.rebuild import Rebuilder
 from services.escalation.view.redis_view import RedisView, connect
 from shared import config, topics, worker
-from shared.errors import Misconfigured
+from shared.errors import Exit, Misconfigured
 from shared.streams.records import Handler
 from shared.topics import DAY_MS
 
@@ -44,7 +44,7 @@ def main() -> int:
         settings = config.load(os.environ).config
     except Misconfigured as error:
         sys.stderr.write(f"tocsin: {error}\n")
-        return worker.Exit.CONFIG
+        return Exit.CONFIG
     return worker.run(STAGE, settings, build)
 
 

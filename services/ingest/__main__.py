@@ -21,7 +21,7 @@ from services.ingest.sources.server import Server
 from shared import config, logs, probes
 from shared.clock import SystemClock
 from shared.config import Config
-from shared.errors import Misconfigured
+from shared.errors import Exit, Misconfigured
 from shared.metrics import Metrics, process_registry
 from shared.stores.redis_dedupe import RedisDedupe, connect
 from shared.topics import Names
@@ -33,7 +33,6 @@ GC_THRESHOLDS = (5_000, 50, 100)
 """Records in flight are no cycles; looking for some among them costs a tenth of the throughput."""
 
 _DAY_S = 86_400.0
-_USAGE = 64  # sysexits.h EX_USAGE
 
 
 async def run(settings: Config) -> int:
@@ -58,7 +57,7 @@ def main() -> int:
             return runner.run(run(settings))
     except (Misconfigured, OSError) as error:
         sys.stderr.write(f"tocsin ingest: {error}\n")
-        return _USAGE
+        return Exit.CONFIG
 
 
 def _compose(settings: Config) -> Parts:

@@ -99,6 +99,7 @@ class Poller:
         self._generation = 0
         self._positions: dict[Partition, int] = {}
         self._end_seen: dict[Partition, int] = {}
+        self._taken_at: dict[Partition, float] = {}
         self._paused = False
         self._last_lag = 0.0
         self._progress = 0.0
@@ -194,6 +195,7 @@ class Poller:
             raise RuntimeError(f"{source}: offset {first} came again after {start}")
         end = (messages[-1].offset() or 0) + 1
         self._positions[source] = end
+        self._taken_at[source] = messages[-1].timestamp()[1] / 1000
         size = sum(len(message) for message in messages)
         return Chunk(source, self._generation, start, end, size, messages)
 
@@ -259,7 +261,11 @@ class Poller:
             # Transaction markers take offsets too: only the end of the partition tells "no lag".
             at_end = done >= self._positions[source] and self._end_seen.get(source, -1) >= high
             lag = 0 if at_end else max(0, high - done)
-            self._metrics.lag.labels(self._group, source.topic, str(source.number)).set(lag)
+            where = (self._group, source.topic, str(source.number))
+            self._metrics.lag.labels(*where).set(lag)
+            # The age of the last record taken: the oldest one that waits is hardly younger.
+            age = max(0.0, time.time() - self._taken_at.get(source, time.time())) if lag else 0.0
+            self._metrics.lag_seconds.labels(*where).set(age)
 
 
 def _native(sources: Iterable[Partition]) -> list[TopicPartition]:

@@ -270,6 +270,9 @@ class ChunkApp(faust.App):
         # What TableManager.on_start would do.
         cast("TableManager", self.tables)._tables_registered.set()
 
+    def _create_directories(self) -> None:
+        """Create nothing: without tables there is no data of Faust's own."""
+
     async def _wait_for_table_recovery_completed(self) -> bool:
         return False
 

@@ -240,7 +240,8 @@ def stages_in_order(history: History) -> Iterator[Finding]:
     order = _per_key(first_places(received, _id), key_of)
     stages = {
         "feedback.classified": first_places(
-            history.of("feedback.classified"), lambda entry: str(entry.value["feedback"]["feedback_id"])
+            history.of("feedback.classified"),
+            lambda entry: str(entry.value["feedback"]["feedback_id"]),
         ),
         "feedback.outcomes": first_places(history.of("feedback.outcomes"), _id),
     }
@@ -268,7 +269,11 @@ def same_for_reader(during: History, after: History) -> Iterator[Finding]:
             expected = there.get(number, [])[: len(records)]
             if records != expected:
                 at = next(
-                    (i for i, pair in enumerate(zip(records, expected, strict=False)) if pair[0] != pair[1]),
+                    (
+                        i
+                        for i, pair in enumerate(zip(records, expected, strict=False))
+                        if pair[0] != pair[1]
+                    ),
                     len(expected),
                 )
                 yield Finding(Rule.READER, f"{topic}/{number}: differs from record {at} on")

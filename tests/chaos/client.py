@@ -94,7 +94,9 @@ class Load:
         self._errors: list[BaseException] = []
         self._began = time.monotonic()
         self._threads = [
-            threading.Thread(target=self._guarded, args=(number,), name=f"sender-{number}", daemon=True)
+            threading.Thread(
+                target=self._guarded, args=(number,), name=f"sender-{number}", daemon=True
+            )
             for number in range(self.senders)
         ]
 
@@ -205,4 +207,3 @@ class Load:
 def hash_of(name: str) -> int:
     """Return a number that is the same in every run."""
     return int.from_bytes(name.encode(), "big") % 1_000_003
-

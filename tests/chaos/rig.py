@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,9 +17,9 @@ from deploy.stack import Member, Stack, is_ready
 from shared.config import Scalar
 from shared.worker import Exit
 from tests.chaos import checker
-from tests.chaos.checker import Report
+from tests.chaos.checker import Finding, Report
 from tests.chaos.client import Load, workload
-from tests.chaos.history import LiveReader, read
+from tests.chaos.history import History, LiveReader, read
 from tests.services import Installation, wait_for
 
 SECONDS_PER_BOUNCE = 8.0
@@ -48,6 +48,10 @@ class Size:
 def seed() -> int:
     """Return ``CHAOS_SEED``, else a new one; every scenario prints its own."""
     return int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(10**6))
+
+
+More = Callable[[History, int], Iterable[Finding]]
+"""Further rules: what was read, and the wall clock in ms when the workers were stopped."""
 
 
 @dataclass
@@ -89,9 +93,7 @@ class Rig:
         self.stack = Stack(self.folder, loaded, self.workers, self._progress)
         try:
             self.stack.start()
-            self.reader = LiveReader(
-                self.kafka.bootstrap, self.installation.prefix, checker.TOPICS
-            )
+            self.reader = LiveReader(self.kafka.bootstrap, self.installation.prefix, checker.TOPICS)
         except BaseException:
             self.stack.stop()
             raise
@@ -213,29 +215,25 @@ class Rig:
     # ---- verdict
 
     def judge(
-        self, *, ordered: bool = True, more: Callable[[], list[checker.Finding]] | None = None
+        self, *, ordered: bool = True, more: More | None = None
     ) -> Report:
         """Wait for everything, stop the workers, read the log and check all rules."""
         load, reader = self._load(), self._reader()
         load.finish(300.0)
         self.wait_settled()
         self.stack.stop()
+        self.stopped_ms = time.time() * 1000
         history = read(self.kafka.bootstrap, self.installation.prefix, checker.TOPICS)
         promises = list(load.promises.values())
         report = checker.check(promises, history, ordered=ordered)
         reader.stop()
         report.findings += checker.same_for_reader(reader.history, history)
         if more is not None:
-            report.findings += more()
-        self.history = history
+            report.findings += more(history, int(self.stopped_ms))
         for recovery in self.recoveries:
             report.figures[f"ms to recover from {recovery.fault}"] = round(recovery.seconds * 1000)
         self.say(f"seed {self.seed}\n{report}")
-        odd = [
-            line
-            for line in self.exits
-            if int(line.rsplit(" ", 1)[1]) not in EXPECTED_EXITS
-        ]
+        odd = [line for line in self.exits if int(line.rsplit(" ", 1)[1]) not in EXPECTED_EXITS]
         assert not report.findings, f"seed {self.seed}\n{report}"
         assert not odd, f"seed {self.seed}: {odd}; logs in {self.folder}"
         return report

@@ -19,11 +19,15 @@ def feedback(one: str) -> dict[str, Any]:
 
 
 def snapshot(seq: int, *armed: tuple[str, int, int]) -> dict[str, Any]:
-    listed = [{"kind": kind, "due_at": due_at, "version": version} for kind, due_at, version in armed]
+    listed = [
+        {"kind": kind, "due_at": due_at, "version": version} for kind, due_at, version in armed
+    ]
     return {"case_id": CASE, "case_seq": seq, "timers": listed}
 
 
-def event(seq: int, kind: str, at: int, case: dict[str, Any], recorded_at: int = 0) -> dict[str, Any]:
+def event(
+    seq: int, kind: str, at: int, case: dict[str, Any], recorded_at: int = 0
+) -> dict[str, Any]:
     return {
         "event_id": f"event-{seq}",
         "kind": kind,

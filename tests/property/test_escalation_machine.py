@@ -249,4 +249,4 @@ class EscalationMachine(RuleBasedStateMachine):
 
 
 TestEscalation = EscalationMachine.TestCase
-TestEscalation.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestEscalation.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

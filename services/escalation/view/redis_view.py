@@ -48,39 +48,41 @@ class RedisView:
         self._apply = client.register_script((folder / "apply.lua").read_text("utf-8"))
         self._fetch = client.register_script((folder / "fetch.lua").read_text("utf-8"))
         self._epochs: dict[int, int] = {}
+        self._stored: dict[int, bytes] = {}
 
     def checkpoint(self, partition: int) -> Checkpoint | None:
         """Return the checkpoint, or None when there is no (usable) view."""
         with _transient():
             raw = self._redis.get(self._checkpoint_key(partition))
-        found = _decoded(cast("bytes | None", raw))
-        if found is not None:
-            self._epochs[partition] = found.epoch
-        return found
+        return self._seen(partition, cast("bytes | None", raw))
 
     def fetch(self, partition: int, feedback_ids: Sequence[str], keys: Sequence[str]) -> Found:
         """Return which of ``feedback_ids`` have their outcome and the cases of the record keys."""
-        epoch = self._epochs.get(partition, 0)
-        with _transient():
-            raw, decided, cases = cast(
-                "tuple[bytes, list[int], list[list[bytes]]]",
-                self._fetch(
-                    keys=[self._checkpoint_key(partition), self._prefix(partition, epoch)],
-                    args=[len(feedback_ids), *feedback_ids, *keys],
-                ),
-            )
+        while True:
+            epoch = self._epochs.get(partition, 0)
+            with _transient():
+                raw, decided, cases = cast(
+                    "tuple[bytes, list[int], list[list[bytes]]]",
+                    self._fetch(
+                        keys=[self._checkpoint_key(partition), self._prefix(partition, epoch)],
+                        args=[len(feedback_ids), *feedback_ids, *keys],
+                    ),
+                )
+            found = self._seen(partition, raw)
+            if found is None or found.epoch == epoch:  # else it was another incarnation's data
+                break
         by_key = {
             key: {case.case_id: case for case in map(_case.decode, snapshots)}
             for key, snapshots in zip(keys, cases, strict=True)
         }
         known = frozenset(fid for fid, seen in zip(feedback_ids, decided, strict=True) if seen)
-        return Found(_decoded(raw), known, by_key)
+        return Found(found, known, by_key)
 
     def apply(
         self, partition: int, expected: Checkpoint | None, new: Checkpoint, changes: Changes
     ) -> bool:
         """Write ``changes`` and the new checkpoint in one step; False when another one was found."""
-        args: list[str | bytes | int] = [_encode(expected) if expected else b"", _encode(new)]
+        args: list[str | bytes | int] = [self._as_stored(partition, expected), _encode(new)]
         for case in changes.cases:
             args += [
                 "C", case.record_key, case.case_id, _encode(case), case.opened_at, group_of(case),
@@ -94,7 +96,7 @@ class RedisView:
         with _transient():
             done = bool(self._apply(keys=keys, args=args))
         if done:
-            self._epochs[partition] = new.epoch
+            self._seen(partition, _encode(new))
         return done
 
     def due(self, partition: int, checkpoint: Checkpoint, now: int, limit: int) -> Sequence[str]:
@@ -155,6 +157,20 @@ class RedisView:
                 case_id = raw.decode()
                 pipeline.hget(f"{prefix}of:{record_key_of_case(case_id)}", case_id)
             return [_case.decode(raw) for raw in pipeline.execute() if raw]
+
+    def _seen(self, partition: int, raw: bytes | None) -> Checkpoint | None:
+        self._stored[partition] = raw or b""
+        found = _decoded(raw)
+        if found is not None:
+            self._epochs[partition] = found.epoch
+        return found
+
+    def _as_stored(self, partition: int, expected: Checkpoint | None) -> bytes:
+        """Return the bytes to compare with: what another release wrote may differ from ours."""
+        raw = self._stored.get(partition, b"")
+        if _decoded(raw) == expected:
+            return raw
+        return _encode(expected) if expected else b""
 
     def _checkpoint_key(self, partition: int) -> str:
         return f"{self._namespace}:{{{partition}}}:checkpoint"

