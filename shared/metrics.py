@@ -8,6 +8,7 @@ case, a customer, a worker or a host (Prometheus adds ``instance``). Hot paths k
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import (
     CollectorRegistry,
@@ -46,6 +47,14 @@ class Metrics:
         self._cases()
         self._deadlines()
         self._kafka()
+
+    def describe_build(self, service: str) -> None:
+        """Export which build of which service runs."""
+        try:
+            found = version("tocsin")
+        except PackageNotFoundError:
+            found = "unknown"
+        self.build_info.labels(found, service).set(1)
 
     def _counter(self, name: str, doc: str, labels: Iterable[str] = ()) -> Counter:
         return Counter(name, doc, tuple(labels), registry=self.registry)

@@ -68,6 +68,7 @@ def run(service: str, config: Config, build: Callable[[Context], Handler]) -> in
     try:
         _require_compiled_faust()
         made = context(config)
+        made.metrics.describe_build(service)
         handler = build(made)
     except TocsinError as error:
         log.error("cannot start", error=str(error))

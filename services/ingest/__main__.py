@@ -65,6 +65,7 @@ def _compose(settings: Config) -> Parts:
     keys = Keys(limits.keys)
     check_exposure(limits.host, keys, secret)
     metrics = Metrics(process_registry())
+    metrics.describe_build("ingest")
     clock = SystemClock(settings.clock.speedup, settings.clock.epoch_ms)
     names = Names(settings.kafka.topic_prefix)
     preparer = Preparer(settings.tenant, secret.encode(), names, clock)
