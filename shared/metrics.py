@@ -48,14 +48,6 @@ class Metrics:
         self._deadlines()
         self._kafka()
 
-    def describe_build(self, service: str) -> None:
-        """Export which build of which service runs."""
-        try:
-            found = version("tocsin")
-        except PackageNotFoundError:
-            found = "unknown"
-        self.build_info.labels(found, service).set(1)
-
     def _counter(self, name: str, doc: str, labels: Iterable[str] = ()) -> Counter:
         return Counter(name, doc, tuple(labels), registry=self.registry)
 
@@ -265,3 +257,11 @@ def process_registry() -> CollectorRegistry:
     platform_collector.PlatformCollector(registry=registry)
     gc_collector.GCCollector(registry=registry)
     return registry
+
+
+def build_version() -> str:
+    """Return the version of the installed distribution."""
+    try:
+        return version("tocsin")
+    except PackageNotFoundError:
+        return "unknown"

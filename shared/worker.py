@@ -22,7 +22,7 @@ from shared import logs, probes
 from shared.clock import Clock, SystemClock
 from shared.config import Config
 from shared.errors import Exit, Misconfigured, TocsinError, TooManyDeadLetters
-from shared.metrics import Metrics, process_registry
+from shared.metrics import Metrics, build_version, process_registry
 from shared.streams.dead_letters import Limit
 from shared.streams.poller import consumer_settings
 from shared.streams.records import Handler
@@ -68,7 +68,7 @@ def run(service: str, config: Config, build: Callable[[Context], Handler]) -> in
     try:
         _require_compiled_faust()
         made = context(config)
-        made.metrics.describe_build(service)
+        made.metrics.build_info.labels(build_version(), service).set(1)
         handler = build(made)
     except TocsinError as error:
         log.error("cannot start", error=str(error))

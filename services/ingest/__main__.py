@@ -22,7 +22,7 @@ from shared import config, logs, probes
 from shared.clock import SystemClock
 from shared.config import Config
 from shared.errors import Exit, Misconfigured
-from shared.metrics import Metrics, process_registry
+from shared.metrics import Metrics, build_version, process_registry
 from shared.stores.redis_dedupe import RedisDedupe, connect
 from shared.topics import Names
 
@@ -65,7 +65,7 @@ def _compose(settings: Config) -> Parts:
     keys = Keys(limits.keys)
     check_exposure(limits.host, keys, secret)
     metrics = Metrics(process_registry())
-    metrics.describe_build("ingest")
+    metrics.build_info.labels(build_version(), "ingest").set(1)
     clock = SystemClock(settings.clock.speedup, settings.clock.epoch_ms)
     names = Names(settings.kafka.topic_prefix)
     preparer = Preparer(settings.tenant, secret.encode(), names, clock)
