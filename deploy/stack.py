@@ -45,6 +45,8 @@ class Member:
     log: Path
     process: ChildProcess | None = None
     starts: int = 0
+    attempts: int = 0
+    started: float = 0.0
     next_start: float = 0.0
     given_up: bool = False
 
@@ -187,9 +189,12 @@ class Stack:
             log=member.log,
             env=environ | {"PYTHONUNBUFFERED": "1"},
         )
-        member.process = ChildProcess(member.name, command)
-        member.process.start()
+        process = ChildProcess(member.name, command)
+        process.start()
+        member.process = process  # only now: whoever stops it must find it running
         member.starts += 1
+        member.attempts += 1
+        member.started = time.monotonic()
 
     def _watch(self) -> None:
         while not self._closing.wait(WATCH_S):
@@ -199,12 +204,18 @@ class Stack:
                 if not member.next_start:
                     code = member.process.returncode
                     member.given_up = code in HOPELESS
-                    delay = RESTART_S[min(member.starts - 1, len(RESTART_S) - 1)]
+                    if time.monotonic() - member.started > STEADY_S:
+                        member.attempts = 1
+                    delay = RESTART_S[min(member.attempts - 1, len(RESTART_S) - 1)]
                     member.next_start = time.monotonic() + delay
                     self.progress(f"{member.name} ended with code {code}")
                 elif time.monotonic() >= member.next_start:
                     member.next_start = 0.0
-                    self.launch(member)
+                    try:
+                        self.launch(member)
+                    except OSError as error:  # out of processes or memory: others need the watch
+                        member.attempts += 1
+                        self.progress(f"{member.name} cannot be started: {error}")
 
     def wait_ready(self, timeout_s: float = READY_S) -> None:
         """Wait until every worker says that it is ready (same errors as :meth:`start`)."""

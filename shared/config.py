@@ -9,9 +9,11 @@ names the nearest known one. Every value remembers where it came from (``tocsin 
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -44,6 +46,7 @@ class Kafka(Section, frozen=True):
     sasl_username: str = ""
     sasl_password: str = ""
     ssl_ca_location: str = ""
+    allow_plaintext: bool = False
 
     def client(self) -> dict[str, Scalar]:
         """Return what every librdkafka client needs to connect."""
@@ -66,6 +69,7 @@ class Redis(Section, frozen=True):
     url: str = "redis://127.0.0.1:6379/0"
     namespace: str = "tocsin"
     timeout_s: float = 5.0
+    allow_plaintext: bool = False
 
 
 class Worker(Section, frozen=True):
@@ -171,6 +175,38 @@ def load(
         values[name] = value
         origins[name] = origin
     return Loaded(_build(values, origins), origins)
+
+
+def check_exposure(config: Config) -> None:
+    """Refuse to send feedback unencrypted to another machine, unless that is explicitly allowed.
+
+    Raises:
+        Misconfigured: names the setting that is missing.
+    """
+    kafka, redis = config.kafka, config.redis
+    if not kafka.allow_plaintext and kafka.security_protocol in {"PLAINTEXT", "SASL_PLAINTEXT"}:
+        for server in kafka.bootstrap_servers.split(","):
+            host = server.strip().rpartition(":")[0]
+            if not _is_loopback(host):
+                raise Misconfigured(
+                    f"kafka.security_protocol is {kafka.security_protocol}, and {host} is another "
+                    "machine: use SASL_SSL or SSL, or set kafka.allow_plaintext"
+                )
+    url = urlsplit(redis.url)
+    if not redis.allow_plaintext and url.scheme == "redis" and not _is_loopback(url.hostname or ""):
+        raise Misconfigured(
+            f"redis.url has no TLS, and {url.hostname} is another machine: "
+            "use rediss://, or set redis.allow_plaintext"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host in {"localhost", ""}:
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def dotted(config: Config) -> dict[str, Scalar]:

@@ -10,7 +10,7 @@ epoch, UTC; an absent optional field means "unknown". Customer identities appear
 from __future__ import annotations
 
 import enum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -71,6 +71,10 @@ class Reason(enum.StrEnum):
     OTHER = "other"
 
 
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""Whole numbers of events that come from outside: JSON has no bounds, floats and Kafka do."""
+
+
 class Struct(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Base of nested data: immutable, unset optional fields are left out of the JSON."""
 
@@ -110,11 +114,11 @@ class FeedbackReceived(Struct, frozen=True, tag_field="type", tag="feedback.rece
     native_id: str
     record_key: str
     customer_key: str
-    received_at: int
+    received_at: Int64
     text: str
     revision: str = "1"
     thread_id: str | None = None
-    occurred_at: int | None = None
+    occurred_at: Int64 | None = None
     language: str | None = None
     rating: Rating | None = None
     author: Author | None = None
@@ -150,7 +154,7 @@ class FeedbackClassified(Struct, frozen=True, tag_field="type", tag="feedback.cl
 
     feedback: FeedbackReceived
     classification: Classification
-    classified_at: int
+    classified_at: Int64
 
 
 class FeedbackClassifiedV1(Struct, frozen=True, tag_field="type", tag="feedback.classified.v1"):
@@ -160,7 +164,7 @@ class FeedbackClassifiedV1(Struct, frozen=True, tag_field="type", tag="feedback.
     severity: Severity
     kind: Kind
     confidence: float
-    classified_at: int
+    classified_at: Int64
     reasons: tuple[Reason, ...] = ()
     evidence: tuple[str, ...] = ()
 
@@ -434,9 +438,9 @@ class CaseCommand(Struct, frozen=True, tag_field="type", tag="case.command.v1"):
     case_id: str
     kind: CommandKind
     actor: str
-    at: int
-    expected_seq: int | None = None
-    follow_up: int | None = None
+    at: Int64
+    expected_seq: Int64 | None = None
+    follow_up: Int64 | None = None
     note: str | None = None
 
 

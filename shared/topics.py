@@ -2,7 +2,8 @@
 
 Topics that concern one customer are co-partitioned: the record key is ``tenant:customer_key``, all
 have the same number of partitions, and output partition = input partition. ``case.state`` is keyed
-by case id for compaction, and written to its customer's partition explicitly.
+by case id for compaction and ``feedback.outcomes`` by feedback id; both are written to the
+customer's partition explicitly.
 """
 
 from __future__ import annotations
@@ -33,9 +34,14 @@ class Topic:
     cleanup: Cleanup = Cleanup.DELETE
     partitions: int | None = None
 
-    def settings(self) -> dict[str, str]:
-        """Return the topic-level Kafka configuration."""
+    def settings(self, replication: int = 1) -> dict[str, str]:
+        """Return the topic-level Kafka configuration.
+
+        With three replicas or more, ``acks=all`` has to mean at least two copies.
+        """
         common = {"cleanup.policy": self.cleanup.value, "compression.type": "producer"}
+        if replication >= 3:
+            common["min.insync.replicas"] = "2"
         if self.cleanup is Cleanup.COMPACT:
             return common | {
                 "delete.retention.ms": str(7 * DAY_MS),
@@ -55,7 +61,7 @@ FEEDBACK_CLASSIFIED = Topic(
     14 * DAY_MS,
 )
 FEEDBACK_OUTCOMES = Topic(
-    "feedback.outcomes", (events.FeedbackOutcome,), "tenant:customer", 45 * DAY_MS
+    "feedback.outcomes", (events.FeedbackOutcome,), "feedback id", 45 * DAY_MS
 )
 CASE_COMMANDS = Topic("case.commands", (events.CaseCommand,), "tenant:customer", 14 * DAY_MS)
 CASE_EVENTS = Topic("case.events", (events.CaseEvent,), "tenant:customer", 400 * DAY_MS)

@@ -20,7 +20,7 @@ from aiohttp import web
 
 from shared import logs, probes
 from shared.clock import Clock, SystemClock
-from shared.config import Config
+from shared.config import Config, check_exposure
 from shared.errors import Exit, Misconfigured, TocsinError, TooManyDeadLetters
 from shared.metrics import Metrics, build_version, process_registry
 from shared.streams.dead_letters import Limit
@@ -64,8 +64,9 @@ def context(config: Config) -> Context:
 
 def run(service: str, config: Config, build: Callable[[Context], Handler]) -> int:
     """Run a worker until it is told to stop or cannot go on; return the exit code."""
-    logs.configure(config.log, service)
     try:
+        logs.configure(config.log, service)
+        check_exposure(config)
         _require_compiled_faust()
         made = context(config)
         made.metrics.build_info.labels(build_version(), service).set(1)

@@ -28,6 +28,7 @@ from shared.topics import Names
 
 LAST_USER_S = 900.0
 POLL_S = 0.05
+LATE_ABORTS = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "30000"}
 
 S = TypeVar("S", bound=EmbeddedService)
 T = TypeVar("T")
@@ -121,8 +122,15 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def kafka(folder: Path) -> EmbeddedKafka:
-    """Return a broker, not started."""
-    return EmbeddedKafka(folder)
+    """Return a broker, not started.
+
+    A broker that comes back after a crash still believes to lead its partitions until the controller
+    fences its old incarnation. If it aborts a timed-out transaction in these seconds, it finds no
+    leader, takes the partitions for deleted and skips the markers (Kafka 4.3.1: "likely deleted
+    already and hence can be skipped"): the transaction hangs for ever, and with it every
+    read-committed reader. So the first look for timed-out transactions has to come later than that.
+    """
+    return EmbeddedKafka(folder, overrides=LATE_ABORTS)
 
 
 def redis(folder: Path) -> EmbeddedRedis:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import structlog
@@ -11,7 +12,7 @@ from services.classifier.severity import Classifier
 from shared import codec, topics
 from shared.errors import Poison, PoisonReason
 from shared.events import Classification, FeedbackClassified, FeedbackReceived, Kind, Severity
-from shared.streams.dead_letters import Sieve, header
+from shared.streams.dead_letters import Sieve, header, source_of
 from shared.streams.records import Assignment, Chunk, Interrupted, Output, Partition, Work
 from shared.worker import Context
 
@@ -46,14 +47,14 @@ class ClassifierHandler:
         """Classify the records of all chunks in one pass."""
         now = self._clock.now_ms()
         outputs: list[Output] = []
-        buried: dict[Partition, int] = {}
+        buried: Counter[Partition] = Counter()
         good: list[tuple[Message, FeedbackReceived]] = []
         for chunk in chunks:
             decoded, dead = self._sieve.sift(chunk, now)
             good.extend(decoded)
             outputs.extend(dead)
             if dead:
-                buried[chunk.source] = len(dead)
+                buried[chunk.source] += len(dead)
         found = self._classify([feedback for _, feedback in good])
         for (message, feedback), result in zip(good, found, strict=True):
             if result is None:
@@ -63,6 +64,7 @@ class ClassifierHandler:
                 outputs.append(self._classified(message, feedback, classification, now))
             except Poison as poison:  # what was added made it too large for a record
                 outputs.append(self._sieve.bury(message, poison, now))
+                buried[source_of(message)] += 1
                 continue
             self._count(feedback, classification)
         return Work(outputs, buried)

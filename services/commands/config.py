@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from services.commands.common import as_json, line, loaded
+from shared.config import Scalar
 
 SECRET = ("password", "key", "keys")
+PASSWORD_IN_URL = re.compile(r"(?<=:)[^:@/]+(?=@)")
 
 
 @click.group()
@@ -23,10 +27,16 @@ def show(context: click.Context, as_json: bool) -> None:
 
     found = loaded(context)
     for name, value in dotted(found.config).items():
-        secret = name.endswith(SECRET) and value
-        shown = "***" if secret else value
+        shown = _shown(name, value)
         origin = found.origins.get(name, "default")
         if as_json:
             line({"name": name, "value": shown, "origin": origin})
         else:
             click.echo(f"{name:32} {shown!s:32} {origin}")
+
+
+def _shown(name: str, value: Scalar) -> Scalar:
+    """Return ``value`` without secrets."""
+    if name.endswith(SECRET) and value:
+        return "***"
+    return PASSWORD_IN_URL.sub("***", value) if isinstance(value, str) else value

@@ -15,7 +15,11 @@ SAMPLE_RATE = 20.0
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="End when everything sent has its outcome.")
+@click.option(
+    "--once",
+    is_flag=True,
+    help="End when everything sent has its outcome, and the sample has shown every step.",
+)
 @as_json
 @click.option("--input", "source", metavar="FILE.jsonl|-", help="Items instead of the sample.")
 @click.option("--rate", type=click.FloatRange(min=0), help="Items per second; 0: full speed.")

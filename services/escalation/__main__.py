@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import sys
 
+import structlog
+
 from services.escalation.domain.policy import DEFAULT_POLICY
 from services.escalation.handler import STAGE, EscalationHandler
 from services.escalation.view.rebuild import Rebuilder
 from services.escalation.view.redis_view import RedisView, connect
 from shared import config, topics, worker
-from shared.errors import Exit, Misconfigured
+from shared.errors import Exit, Misconfigured, Transient
 from shared.streams.records import Handler
 from shared.topics import DAY_MS
+
+log = structlog.get_logger(__name__)
 
 
 def build(made: worker.Context) -> Handler:
@@ -20,6 +24,10 @@ def build(made: worker.Context) -> Handler:
     settings = made.config
     client = connect(settings.redis.url, settings.redis.timeout_s)
     view = RedisView(client, view_namespace(settings))
+    try:
+        view.check_eviction()
+    except Transient as error:  # it is waited for later; only this check has to go without
+        log.warning("Redis is away: its eviction policy was not checked", error=str(error))
     remember_ms = int(settings.ingest.dedupe_days * DAY_MS)
     rebuilder = Rebuilder(
         view,

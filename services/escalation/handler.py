@@ -8,7 +8,7 @@ is brought up from Kafka before anything is decided on it.
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -29,7 +29,7 @@ from shared.clock import Clock
 from shared.errors import Misconfigured, Poison, PoisonReason, Transient
 from shared.events import CaseCommand, FeedbackClassified
 from shared.ids import partition_of, record_key_of_case
-from shared.streams.dead_letters import Sieve
+from shared.streams.dead_letters import Sieve, source_of
 from shared.streams.records import (
     Assignment,
     Chunk,
@@ -44,6 +44,9 @@ from shared.worker import Context
 STAGE = "escalation"
 TICK_S = 0.1
 TIMERS_PER_TICK = 500
+CHECK_S = 1.0
+MAX_COMMAND_BYTES = 50_000
+"""Events carry a command's note beside the whole case: together they must fit a record."""
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +76,16 @@ def key_of(event: FeedbackClassified | CaseCommand) -> str:
     return record_key_of_case(event.case_id)
 
 
+def _key_of_command(message: Message, command: CaseCommand) -> str:
+    """Return the record key of the customer that a command concerns; Poison when it is unusable."""
+    if len(message.value() or b"") > MAX_COMMAND_BYTES:
+        raise Poison(PoisonReason.TOO_LARGE, f"command of more than {MAX_COMMAND_BYTES} bytes")
+    try:
+        return record_key_of_case(command.case_id)
+    except ValueError as error:
+        raise Poison(PoisonReason.BAD_SCHEMA, str(error)) from error
+
+
 class EscalationHandler:
     """See :class:`shared.streams.records.Handler`."""
 
@@ -93,6 +106,7 @@ class EscalationHandler:
         self._guard = JumpGuard()
         self._next_due = 0.0
         self._checkpoints: dict[int, Checkpoint | None] = {}
+        self._next_check = 0.0
         self._classified = made.names.of(topics.FEEDBACK_CLASSIFIED)
         self._commands = made.names.of(topics.CASE_COMMANDS)
         self.inputs: Sequence[str] = (self._classified, self._commands)
@@ -120,17 +134,18 @@ class EscalationHandler:
 
     def process(self, chunks: Sequence[Chunk], interrupted: Interrupted) -> Work:
         """Decide on all inputs that are there, partition by partition."""
-        now = self._clock.now_ms()
+        now, monotonic = self._clock.now_ms(), self._clock.monotonic()
         outputs: list[Output] = []
-        buried: dict[Partition, int] = {}
+        buried: Counter[Partition] = Counter()
         inboxes = self._sort(chunks, now, outputs, buried)
-        self._add_due(inboxes, now)
+        self._find_lost(inboxes)
+        self._add_due(inboxes, now, monotonic)
         ledgers: dict[int, Ledger] = {}
         for number, inbox in inboxes.items():
             ledger = self._read(number, inbox, interrupted)
             if ledger is None:
                 raise Transient("the assignment went while its view was brought up")
-            self._decide(inbox, ledger, now, outputs)
+            self._decide(inbox, ledger, now, outputs, buried)
             outputs.extend(self._outputs.of(number, ledger))
             ledgers[number] = ledger
         self._meter.standing(self._view, self._checkpoints)
@@ -141,7 +156,7 @@ class EscalationHandler:
         chunks: Sequence[Chunk],
         now: int,
         outputs: list[Output],
-        buried: dict[Partition, int],
+        buried: Counter[Partition],
     ) -> dict[int, _Inbox]:
         """Decode; poison becomes a dead letter, a command of another partition is forwarded."""
         inboxes: dict[int, _Inbox] = defaultdict(_Inbox)
@@ -155,7 +170,7 @@ class EscalationHandler:
                 records, dead = self._feedback_sieve.sift(chunk, now)
             outputs.extend(dead)
             if dead:
-                buried[chunk.source] = buried.get(chunk.source, 0) + len(dead)
+                buried[chunk.source] += len(dead)
             inboxes[number].records.extend(records)
         return inboxes
 
@@ -170,9 +185,8 @@ class EscalationHandler:
         mine: list[tuple[Message, CaseCommand]] = []
         for message, command in commands:
             try:
-                key = record_key_of_case(command.case_id)
-            except ValueError as error:
-                poison = Poison(PoisonReason.BAD_SCHEMA, str(error))
+                key = _key_of_command(message, command)
+            except Poison as poison:
                 dead.append(self._command_sieve.bury(message, poison, now))
                 continue
             owner = partition_of(key, self._partitions)
@@ -184,11 +198,23 @@ class EscalationHandler:
                 outputs.append(Output(self._commands, owner, key.encode(), value, headers))
         return mine
 
-    def _add_due(self, inboxes: dict[int, _Inbox], now: int) -> None:
+    def _find_lost(self, inboxes: dict[int, _Inbox]) -> None:
+        """Give a partition whose view was lost an empty inbox, so that it is brought up.
+
+        Else a view that is lost while no feedback comes in would take its timers with it.
+        """
+        if time.monotonic() < self._next_check:
+            return
+        for number, expected in self._checkpoints.items():
+            if expected is None or self._view.checkpoint(number) != expected:
+                inboxes.setdefault(number, _Inbox())
+        self._next_check = time.monotonic() + CHECK_S
+
+    def _add_due(self, inboxes: dict[int, _Inbox], now: int, monotonic: float) -> None:
         if time.monotonic() < self._next_due:
             return
         self._next_due = time.monotonic() + TICK_S
-        if not self._guard.may_fire(now, self._clock.monotonic()):
+        if not self._guard.may_fire(now, monotonic):
             self._meter.held()
             return
         for number, checkpoint in self._checkpoints.items():
@@ -208,7 +234,14 @@ class EscalationHandler:
             self._checkpoints[number] = self._rebuilder.bring_up(number, interrupted)
         return None
 
-    def _decide(self, inbox: _Inbox, ledger: Ledger, now: int, outputs: list[Output]) -> None:
+    def _decide(
+        self,
+        inbox: _Inbox,
+        ledger: Ledger,
+        now: int,
+        outputs: list[Output],
+        buried: Counter[Partition],
+    ) -> None:
         for message, event in inbox.records:
             try:
                 if isinstance(event, CaseCommand):
@@ -221,6 +254,7 @@ class EscalationHandler:
                 log.exception("decision failed", offset=message.offset())
                 poison = Poison(PoisonReason.HANDLER_ERROR, f"{type(error).__name__}: {error}")
                 outputs.append(self._feedback_sieve.bury(message, poison, now))
+                buried[source_of(message)] += 1
         for case_id in inbox.due:
             key = record_key_of_case(case_id)
             if ledger.decide(key, TimerIn(case_id), now) == Decision.NOTHING:

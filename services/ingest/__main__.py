@@ -51,6 +51,7 @@ def main() -> int:
     try:
         settings = config.load(os.environ).config
         logs.configure(settings.log, "ingest")
+        config.check_exposure(settings)
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -44,7 +44,9 @@ class Change:
     detail: str = ""
 
 
-def plan(existing: Mapping[str, Existing], names: Names, partitions: int) -> list[Change]:
+def plan(
+    existing: Mapping[str, Existing], names: Names, partitions: int, replication: int = 1
+) -> list[Change]:
     """Compare what there is with what ought to be.
 
     Another partition count is refused: it would move customers to other partitions and break the
@@ -55,7 +57,7 @@ def plan(existing: Mapping[str, Existing], names: Names, partitions: int) -> lis
             names.of(topic), existing.get(names.of(topic)), topic.partitions or partitions, settings
         )
         for topic in ALL
-        for settings in (topic.settings(),)
+        for settings in (topic.settings(replication),)
     ]
 
 
@@ -127,7 +129,8 @@ class TopicAdmin:
 
     def plan(self, names: Names, partitions: int) -> list[Change]:
         """Return what has to change."""
-        return plan(self.existing(names.of(topic) for topic in ALL), names, partitions)
+        found = self.existing(names.of(topic) for topic in ALL)
+        return plan(found, names, partitions, self._settings.replication)
 
     def apply(self, changes: Iterable[Change]) -> None:
         """Carry out a plan and wait until the new topics can be used.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
 
 from confluent_kafka import Message
 
 from shared import codec
-from shared.errors import Poison, TooManyDeadLetters
+from shared.errors import Poison, PoisonReason, TooManyDeadLetters
 from shared.events import DeadLetter, Struct
 from shared.ids import digest
 from shared.metrics import Metrics
@@ -17,16 +17,23 @@ from shared.streams.records import Chunk, Output, Partition
 
 E = TypeVar("E", bound=Struct)
 MAX_KEPT = 600_000
-"""Bytes of an original value that are kept: base64 must still fit into one record."""
+"""Bytes of an original that are kept, key, headers and value together: base64 must still fit into
+one record."""
+MAX_KEY = 10_000
+MAX_HEADERS = 100_000
+HEADER_BYTES = 8
+"""What a header costs in the JSON besides its name and value; a name may be escaped throughout."""
 
 
 def letter(
     stage: str, message: Message, poison: Poison, now: int, *, copy: bool = False
 ) -> DeadLetter:
     """Return the dead letter of ``message``: original bytes and headers, position and reason."""
-    headers = tuple((name, value or b"") for name, value in _headers(message))
+    key, value = message.key(), message.value()
+    headers, left = _kept(message)
     ids = [value for name, value in headers if name == "ce_id"]
-    value = message.value()
+    kept_key = None if key is None else key[:MAX_KEY]
+    left -= len(kept_key or b"")
     return DeadLetter(
         stage=stage,
         reason=poison.reason.value,
@@ -35,12 +42,24 @@ def letter(
         topic=message.topic(),
         partition=message.partition(),
         offset=message.offset(),
-        key=message.key(),
-        value=value[:MAX_KEPT] if value is not None else None,
+        key=kept_key,
+        value=None if value is None else value[:left],
         headers=headers,
         copy=copy,
         feedback_id=ids[0].decode("ascii", "replace") if ids else None,
     )
+
+
+def _kept(message: Message) -> tuple[tuple[tuple[str, bytes], ...], int]:
+    """Return the headers that are kept, in order, and how many bytes are left for key and value."""
+    kept: list[tuple[str, bytes]] = []
+    room = MAX_HEADERS
+    for name, value in _headers(message):
+        room -= 6 * len(name) + len(value or b"") + HEADER_BYTES
+        if room < 0:
+            break
+        kept.append((name, value or b""))
+    return tuple(kept), MAX_KEPT - (MAX_HEADERS - max(room, 0))
 
 
 def output(topic: str, partition: int, dead: DeadLetter) -> Output:
@@ -72,6 +91,7 @@ class Sieve(Generic[E]):
         dead: list[Output] = []
         for message in chunk.messages:
             try:
+                _check_key(message)
                 good.append((message, self._decoder.decode(message.value())))
             except Poison as poison:
                 dead.append(self.bury(message, poison, now))
@@ -83,6 +103,17 @@ class Sieve(Generic[E]):
         self._metrics.stage_processed.labels(self._stage, "dead_letter").inc()
         dead = letter(self._stage, message, poison, now, copy=copy)
         return output(self._topic, message.partition() or 0, dead)
+
+
+def _check_key(message: Message) -> None:
+    """Refuse a foreign key that would not fit a record any more beside what a stage adds."""
+    if len(message.key() or b"") > MAX_KEY:
+        raise Poison(PoisonReason.TOO_LARGE, f"key of more than {MAX_KEY} bytes")
+
+
+def source_of(message: Message) -> Partition:
+    """Return where ``message`` was read."""
+    return Partition(message.topic() or "", message.partition() or 0)
 
 
 def header(message: Message, name: str) -> bytes | None:
@@ -119,19 +150,21 @@ class Limit:
         Raises:
             TooManyDeadLetters: the limit of a partition is passed.
         """
+        totals: Counter[Partition] = Counter()
         for chunk in chunks:
-            bad = dead.get(chunk.source, 0)
-            total = len(chunk.messages)
-            run = self._runs.get(chunk.source, 0) + bad if bad >= total else 0
-            self._runs[chunk.source] = run
-            recent = self._recent.setdefault(chunk.source, deque())
-            recent.append((min(bad, total), total))
+            totals[chunk.source] += len(chunk.messages)
+        for source, total in totals.items():
+            bad = min(dead.get(source, 0), total)
+            run = self._runs.get(source, 0) + bad if bad == total else 0
+            self._runs[source] = run
+            recent = self._recent.setdefault(source, deque())
+            recent.append((bad, total))
             while sum(count for _, count in recent) - recent[0][1] >= self._window:
                 recent.popleft()
             seen = sum(count for _, count in recent)
             share = sum(count for count, _ in recent) / seen
             if run > self._run or (seen >= self._window and share > self._ratio):
                 raise TooManyDeadLetters(
-                    f"{chunk.source.topic}/{chunk.source.number}: {run} dead letters in a row, "
+                    f"{source.topic}/{source.number}: {run} dead letters in a row, "
                     f"{share:.0%} of the last {seen} records"
                 )

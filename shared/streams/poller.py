@@ -7,6 +7,7 @@ rebalance callback, which runs inside ``poll``.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -139,8 +140,9 @@ class Poller:
                     self._turn(consumer)
             finally:
                 consumer.close()
-        except BaseException as error:  # noqa: BLE001  the process must end, whatever it was
-            self._failed(error)
+        except:  # noqa: E722  confluent raises a bare KafkaError at times: no BaseException catches it
+            error = sys.exc_info()[1]
+            self._failed(error if isinstance(error, BaseException) else RuntimeError(str(error)))
 
     def _turn(self, consumer: Consumer) -> None:
         self._progress = time.monotonic()

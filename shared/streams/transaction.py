@@ -24,7 +24,7 @@ from shared.metrics import Metrics
 from shared.streams.dead_letters import Limit
 from shared.streams.records import Assignment, Chunk, Handler, Output, Partition, Work
 
-BLOCKING_S = 30.0
+BLOCKING_S = 10.0
 REVOKE_S = 30.0
 BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
@@ -69,6 +69,10 @@ def producer_settings(
         "retry.backoff.ms": 2,
         "retry.backoff.max.ms": 100,
         "reconnect.backoff.max.ms": 1_000,
+        # When all brokers were away, re-bootstrapping throws the group's coordinator away as well,
+        # and send_offsets_to_transaction hangs for ever, whatever its time-out (librdkafka 2.16:
+        # issues 5511 and 5456).
+        "metadata.recovery.strategy": "none",
     }
 
 
@@ -282,7 +286,7 @@ class Transactor:
         return self._handler.tick_s is not None and time.monotonic() >= self._next_tick
 
     def _patience(self) -> float:
-        if self._handler.tick_s is None:
+        if self._handler.tick_s is None or self._assignment is None:
             return 1.0
         return min(1.0, max(0.0, self._next_tick - time.monotonic()))
 
@@ -312,13 +316,18 @@ class Transactor:
     def _gone(self, assignment: Assignment) -> bool:
         return self._stopping or self._assignment is not assignment
 
+    def _interrupted(self, assignment: Assignment) -> bool:
+        """Answer a handler's question during something long: who asks makes progress."""
+        self._progress = time.monotonic()
+        return self._gone(assignment)
+
     def _catch_up(self, assignment: Assignment) -> None:
         began = time.monotonic()
         attempt = 0
         while not self._gone(assignment):
             self._progress = time.monotonic()
             try:
-                self._handler.assigned(assignment, lambda: self._gone(assignment))
+                self._handler.assigned(assignment, lambda: self._interrupted(assignment))
             except Transient as error:
                 self._wait_out(error, attempt)
                 attempt += 1
@@ -340,7 +349,7 @@ class Transactor:
         while not self._gone(assignment):
             self._progress = time.monotonic()
             try:
-                work = self._handler.process(chunks, lambda: self._gone(assignment))
+                work = self._handler.process(chunks, lambda: self._interrupted(assignment))
                 self._spent["process"].inc(time.monotonic() - self._progress)
                 if chunks or work.outputs:
                     self._commit(assignment, chunks, work)
@@ -400,6 +409,7 @@ class Transactor:
             )
             self._patiently(lambda: self._native.commit_transaction(BLOCKING_S))
         except KafkaException as error:
+            self._progress = time.monotonic()
             self._metrics.commits.labels("aborted").inc()
             self._abort(error)
         self._spent["commit"].inc(time.monotonic() - produced)
@@ -446,6 +456,7 @@ class Transactor:
             _Stale: the generation is over.
             Transient: the same chunks may be tried again.
             Fenced: the producer cannot go on.
+            RuntimeError: trying again cannot help.
         """
         cause = _kafka_error(error)
         if cause.fatal():
@@ -456,6 +467,8 @@ class Transactor:
             raise Fenced(f"cannot abort: {_kafka_error(second).str()}") from second
         if cause.code() in _STALE:
             raise _Stale from error
+        if cause.code() == KafkaError.MSG_SIZE_TOO_LARGE:  # again and again: a handler's bug
+            raise RuntimeError(f"an output is too large for a record: {cause.str()}") from error
         raise Transient(f"transaction aborted: {cause.str()}") from error
 
 

@@ -70,6 +70,7 @@ def machine() -> dict[str, str | int | float]:
 
 def run(bench: Bench, parts: Sequence[str]) -> None:
     """Run the chosen parts in their order."""
+    bench.warm_up()
     if "relay" in parts or "cpu" in parts:
         bench.relay(peers="relay" in parts)
     if "cpu" in parts:
@@ -108,7 +109,7 @@ def main(argv: Sequence[str]) -> int:
     if options.json:
         sys.stdout.buffer.write(msgspec.json.encode(results) + b"\n")
     else:
-        console = Console()
+        console = Console(width=max(110, Console().width))
         report.show(results, console, TITLES)
         console.print(f"written to {path}")
     return 0 if all(bar.met for bar in results.bars) else 1

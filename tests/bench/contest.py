@@ -23,17 +23,18 @@ class Contestant:
 
     key: str
     title: str
+    short: str
     guarantee: str
     module: str
     peer: bool = False
     slow: bool = False
 
 
-OURS = Contestant("ours", "Tocsin (Faust chunks, transactions)", "exactly-once", "ours")
-HAND = Contestant("hand", "hand-written confluent-kafka loop", "exactly-once", "hand")
-QUIX = Contestant("quix", "Quix Streams", "exactly-once", "quix", peer=True)
+OURS = Contestant("ours", "Tocsin (Faust chunks, transactions)", "Tocsin", "exactly-once", "ours")
+HAND = Contestant("hand", "hand-written confluent-kafka loop", "by hand", "exactly-once", "hand")
+QUIX = Contestant("quix", "Quix Streams", "Quix", "exactly-once", "quix", peer=True)
 FAUST = Contestant(
-    "faust", "idiomatic Faust agent", "at-least-once", "faust_agent", peer=True, slow=True
+    "faust", "idiomatic Faust agent", "Faust", "at-least-once", "faust_agent", peer=True, slow=True
 )
 ALL = (OURS, HAND, QUIX, FAUST)
 
@@ -67,10 +68,10 @@ class Arena:
 
 @contextmanager
 def child(name: str, argv: list[str], logs: Path, **env: str) -> Iterator[ChildProcess]:
-    """Run a child process of the bench for the length of the block."""
+    """Run a child process of the bench for the length of the block; what it drops lands in `logs`."""
     environ = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **env}
     process = ChildProcess(
-        name, Command(argv=argv, log=logs / f"{name}.log", env=environ, cwd=ROOT)
+        name, Command(argv=argv, log=logs / f"{name}.log", env=environ, cwd=logs)
     )
     process.start()
     try:

@@ -10,7 +10,7 @@ import msgspec
 from confluent_kafka import Producer
 
 from tests.bench.cluster import Cluster, Reader
-from tests.bench.contest import Arena, Contestant, child, unique
+from tests.bench.contest import HAND, Arena, Contestant, child, unique
 from tests.bench.contestants.load import Load
 from tests.bench.hop import PARTITIONS, Event, Hop, decode, encode
 from tests.bench.stats import Latency, latency
@@ -20,6 +20,11 @@ READY_S = 60.0
 GRACE_S = 15.0
 PROBE = -1
 """Id of the events that find out whether the hop runs."""
+
+
+def warm_up_broker(arena: Arena, cluster: Cluster, seconds: float) -> None:
+    """Send small transactions for a while: a fresh JVM spends its first minute on compiling."""
+    measure(arena, cluster, HAND, 1_000.0, seconds)
 
 
 def measure(

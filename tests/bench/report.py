@@ -79,7 +79,7 @@ def show(results: Results, console: Console, titles: dict[str, str]) -> None:
 
 def _table(title: str, first: str, columns: Sequence[str]) -> Table:
     table = Table(title=title, title_justify="left")
-    table.add_column(first)
+    table.add_column(first, no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right")
     return table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy.embedded.process import ChildProcess
@@ -89,15 +89,19 @@ def _count(reader: Reader, count: int) -> tuple[int, int, int, int]:
 def rounds(
     arena: Arena,
     cluster: Cluster,
-    contestants: Iterable[Contestant],
+    contestants: Sequence[Contestant],
     sources: Mapping[bool, tuple[str, int]],
     times: int,
 ) -> dict[str, list[Run]]:
-    """Run all contestants in turn, `times` over; `sources` is (topic, count) by slowness."""
-    runs: dict[str, list[Run]] = {}
-    for _ in range(times):
-        for who in contestants:
+    """Run all contestants, `times` over; `sources` is (topic, count) by slowness.
+
+    Each round begins with another one, so that nobody always follows the same.
+    """
+    runs: dict[str, list[Run]] = {who.key: [] for who in contestants}
+    for number in range(times):
+        turn = number % len(contestants)
+        for who in (*contestants[turn:], *contestants[:turn]):
             run = race(arena, cluster, who, *sources[who.slow])
             print(f"  {who.title}: {run.rate:,.0f}/s", flush=True)
-            runs.setdefault(who.key, []).append(run)
+            runs[who.key].append(run)
     return runs

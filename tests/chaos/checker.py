@@ -24,12 +24,14 @@ TOPICS = (
     "followups",
     "dead-letters",
 )
-TIMER_KINDS = {
-    "escalation.ack_timed_out": {"step"},
-    "followup.due": {"follow_up_due"},
-    "followup.missed": {"follow_up_missed"},
+FIRINGS = {
+    ("escalation.ack_timed_out", "ack_timeout"): "step",
+    ("escalation.reescalated", "repeat"): "step",
+    ("escalation.reescalated", "ack_expired"): "ack_expiry",
+    ("followup.due", "follow_up"): "follow_up_due",
+    ("followup.missed", "follow_up"): "follow_up_missed",
 }
-"""Events that a passed deadline causes, and the timers that can be behind them."""
+"""Event kind and cause that a passed deadline has, and the timer behind it."""
 
 
 class Rule(enum.StrEnum):
@@ -120,7 +122,9 @@ def settled(promised: Sequence[Promise], history: History) -> Iterator[Finding]:
     dead = {
         found
         for entry in history.of("dead-letters")
-        if entry.value["stage"] != "ingest" and (found := entry.value.get("feedback_id"))
+        if entry.value["stage"] != "ingest"
+        and not entry.value.get("copy")
+        and (found := entry.value.get("feedback_id"))
     }
     for one in sorted(accepted - logged):
         yield Finding(Rule.NOT_LOGGED, one)
@@ -128,6 +132,8 @@ def settled(promised: Sequence[Promise], history: History) -> Iterator[Finding]:
         yield Finding(Rule.LOST, one)
     for one in sorted((outcomes.keys() | dead) - accepted - logged):
         yield Finding(Rule.UNASKED, one)
+    for one in sorted(outcomes.keys() & dead):
+        yield Finding(Rule.TWICE, f"{one}: an outcome and a dead letter")
     for one, count in sorted(outcomes.items()):
         if count > 1:
             yield Finding(Rule.TWICE, f"{one}: {count} outcomes")
@@ -301,8 +307,8 @@ def timers(history: History, now_ms: int, grace_ms: int) -> Iterator[Finding]:
         fired: Counter[tuple[str, int]] = Counter()
         for entry in entries:
             event = entry.value
-            if event["kind"] in TIMER_KINDS:
-                yield from _fired(case_id, event, armed, fired)
+            if kind := timer_behind(event):
+                yield from _fired(case_id, event, kind, armed, fired)
             for timer in (event.get("case") or {}).get("timers", ()):
                 versions = armed.setdefault((timer["kind"], timer["due_at"]), [])
                 if timer["version"] not in versions:
@@ -314,20 +320,25 @@ def timers(history: History, now_ms: int, grace_ms: int) -> Iterator[Finding]:
                 yield Finding(Rule.TIMER_MISSED, f"{case_id}: {timer} is {late_s:.0f} s overdue")
 
 
+def timer_behind(event: Mapping[str, Any]) -> str | None:
+    """Return the kind of the timer whose firing an event tells of, None for any other event."""
+    return FIRINGS.get((event["kind"], event["cause"]))
+
+
 def _fired(
     case_id: str,
     event: Mapping[str, Any],
+    kind: str,
     armed: Mapping[tuple[str, int], list[int]],
     fired: Counter[tuple[str, int]],
 ) -> Iterator[Finding]:
     what = f"{case_id} #{event['case_seq']} {event['kind']} at {event['at']}"
     if event["recorded_at"] < event["at"]:
         yield Finding(Rule.TIMER_EARLY, f"{what}, recorded at {event['recorded_at']}")
-    behind = [kind for kind in TIMER_KINDS[event["kind"]] if (kind, event["at"]) in armed]
-    if not behind:
+    timer = (kind, event["at"])
+    if timer not in armed:
         yield Finding(Rule.TIMER_UNARMED, what)
         return
-    timer = (behind[0], event["at"])
     fired[timer] += 1
     if fired[timer] > len(armed[timer]):
         yield Finding(Rule.TIMER_TWICE, what)
@@ -342,7 +353,7 @@ def figures(promised: Sequence[Promise], history: History) -> dict[str, int]:
     classified = [
         entry.value["feedback"]["feedback_id"] for entry in history.of("feedback.classified")
     ]
-    kinds = Counter(entry.value["kind"] for entry in history.of("case.events"))
+    fired = [entry for entry in history.of("case.events") if timer_behind(entry.value)]
     return {
         "accepted": len({promise.feedback_id for promise in promised}),
         "feedback.received": len(received),
@@ -353,5 +364,5 @@ def figures(promised: Sequence[Promise], history: History) -> dict[str, int]:
         "dead letters": len(history.of("dead-letters")),
         "cases": len(by_case(history)),
         "case events": len(history.of("case.events")),
-        "timers fired": sum(kinds[kind] for kind in TIMER_KINDS),
+        "timers fired": len(fired),
     }

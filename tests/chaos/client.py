@@ -1,7 +1,7 @@
 """Senders: they post batches over HTTP, repeat what was not acknowledged, and remember every promise.
 
 A sender owns its customers and waits for an answer before it goes on, so the order of a customer's
-items is known. All pace themselves against one clock: the load lasts as long as the faults do.
+items is known. All pace themselves, so that the load lasts as long as the faults do.
 """
 
 from __future__ import annotations
@@ -92,7 +92,6 @@ class Load:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._errors: list[BaseException] = []
-        self._began = time.monotonic()
         self._threads = [
             threading.Thread(
                 target=self._guarded, args=(number,), name=f"sender-{number}", daemon=True
@@ -102,7 +101,6 @@ class Load:
 
     def start(self) -> Load:
         """Begin to send."""
-        self._began = time.monotonic()
         for thread in self._threads:
             thread.start()
         return self
@@ -154,9 +152,10 @@ class Load:
             mine = mine * self.copies
             random.Random(f"{self.shuffle.random()}").shuffle(mine)
         share = self.rate / self.senders
-        door = number
+        door, due = number, time.monotonic()
         for at in range(0, len(mine), self.batch):
-            self._pace(at / share)
+            self._stop.wait(max(0.0, due - time.monotonic()))
+            due = max(due, time.monotonic()) + self.batch / share  # no burst after an outage
             batch = mine[at : at + self.batch]
             body = b"\n".join(json.dumps(item.body).encode() for item in batch)
             while not self._stop.is_set():
@@ -166,9 +165,6 @@ class Load:
                     break
                 door += 1
                 self._stop.wait(RETRY_S)
-
-    def _pace(self, due_s: float) -> None:
-        self._stop.wait(max(0.0, self._began + due_s - time.monotonic()))
 
     def _post(self, door: str, body: bytes) -> list[Any] | None:
         """Return the results of a batch that was taken, None when it has to be sent again."""

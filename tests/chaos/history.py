@@ -1,4 +1,4 @@
-"""What the log says: read by a consumer of the tests' own, so that no product code vouches for itself."""
+"""What the log says, read by a consumer of the tests' own: no product code vouches for itself."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from deploy.embedded.kafka import EmbeddedKafka
 from deploy.embedded.redis import EmbeddedRedis
 from deploy.stack import Member, Stack, is_ready
 from shared.config import Scalar
-from shared.worker import Exit
+from shared.errors import Exit
 from tests.chaos import checker
 from tests.chaos.checker import Finding, Report
 from tests.chaos.client import Load, workload
@@ -194,7 +194,8 @@ class Rig:
         return began
 
     def terminate(self, member: Member) -> float:
-        """SIGTERM a worker and wait for its end; return the time of the signal."""
+        """SIGTERM a worker that runs and wait for its end; return the time of the signal."""
+        self.wait_ready([member])
         process = member.process
         assert process is not None
         self.say(f"SIGTERM {member.name}")
@@ -214,9 +215,7 @@ class Rig:
 
     # ---- verdict
 
-    def judge(
-        self, *, ordered: bool = True, more: More | None = None
-    ) -> Report:
+    def judge(self, *, ordered: bool = True, more: More | None = None) -> Report:
         """Wait for everything, stop the workers, read the log and check all rules."""
         load, reader = self._load(), self._reader()
         load.finish(300.0)

@@ -31,6 +31,7 @@ def event(
     return {
         "event_id": f"event-{seq}",
         "kind": kind,
+        "cause": "ack_timeout",
         "case_id": CASE,
         "case_seq": seq,
         "at": at,
@@ -84,7 +85,10 @@ def edit(topic: str, position: int, /, **fields: Any) -> Break:
 
 
 def drop(topic: str, at: int) -> Break:
-    return lambda history: history.topics[topic].pop(at) and None  # type: ignore[func-returns-value]
+    def apply(history: History) -> None:
+        del history.topics[topic][at]
+
+    return apply
 
 
 def repeat(topic: str, at: int) -> Break:
@@ -156,6 +160,15 @@ def test_a_dead_letter_settles_an_item() -> None:
     letter = {"feedback_id": "b", "stage": "escalation"}
     history.add("dead-letters", Entry("dead-letters", 0, 0, None, letter))
     assert rules(promises, history) == set()
+
+
+def test_an_outcome_and_a_dead_letter_are_one_too_many_unless_it_is_a_copy() -> None:
+    promises, history = sound()
+    letter = {"feedback_id": "b", "stage": "classifier", "copy": True}
+    history.add("dead-letters", Entry("dead-letters", 0, 0, None, letter))
+    assert rules(promises, history) == set()
+    history.add("dead-letters", Entry("dead-letters", 0, 1, None, letter | {"copy": False}))
+    assert rules(promises, history) == {Rule.TWICE}
 
 
 def test_a_reader_during_the_run_has_to_see_a_prefix_of_the_same() -> None:

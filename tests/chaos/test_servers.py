@@ -52,6 +52,7 @@ def test_broker_kill_9_and_back(rigs: Rigs, size: Size) -> None:
         load = rig.send(size.events, size.rate)
         for number in range(max(1, size.bounces // 3)):
             rig.wait_progress(0.2 + 0.6 * number / size.bounces)
+            assert load.running, "the load is over before the faults are"
             rig.say("kill -9 of the broker")
             rigs.kafka.kill()
             dead = time.monotonic()

@@ -36,9 +36,8 @@ def timer_rules(epoch_ms: int) -> More:
 
 def fired(rig: Rig) -> int:
     assert rig.reader is not None
-    return sum(
-        entry.value["kind"] in checker.TIMER_KINDS for entry in rig.reader.history.of("case.events")
-    )
+    events = rig.reader.history.of("case.events")
+    return sum(checker.timer_behind(entry.value) is not None for entry in events)
 
 
 def wait_fired(rig: Rig, more: int, what: str, deadline_s: float = 60.0) -> None:

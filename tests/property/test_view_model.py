@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -28,6 +29,12 @@ class Model:
     checkpoint: Checkpoint | None = None
     cases: dict[str, Case] = field(default_factory=dict)
     decided: set[str] = field(default_factory=set)
+    epochs: int = 1
+
+    def next(self, new: Checkpoint, *, rebuilt: bool) -> Checkpoint:
+        """Return ``new`` in the present epoch or, for a rebuild, in one that was never used."""
+        self.epochs += rebuilt
+        return msgspec.structs.replace(new, epoch=self.epochs)
 
     def apply(self, expected: Checkpoint | None, new: Checkpoint, changes: Changes) -> bool:
         if expected != self.checkpoint:
@@ -80,7 +87,7 @@ class Model:
 
 checkpoints = st.builds(
     Checkpoint,
-    epoch=st.sampled_from([1, 1, 1, 2, 12]),
+    epoch=st.integers(1, 3),
     state_topic=st.just("s"),
     state_offset=st.integers(0, 3),
     outcomes_topic=st.just("o"),
@@ -116,6 +123,7 @@ class Write:
 
     number: int
     right: bool
+    rebuilt: bool
     by_other: bool
     guess: Checkpoint | None
     new: Checkpoint
@@ -124,10 +132,10 @@ class Write:
 
 @dataclass(frozen=True)
 class Forget:
-    """Delete an epoch, unless it is the present one."""
+    """Delete an earlier epoch."""
 
     number: int
-    epoch: int
+    back: int
 
 
 numbers = st.sampled_from(PARTITIONS)
@@ -135,13 +143,14 @@ writes = st.builds(
     Write,
     numbers,
     st.sampled_from([True, True, True, False]),
+    st.sampled_from([False, False, False, True]),
     st.booleans(),
     st.none() | checkpoints,
     checkpoints,
     changes_,
 )
 steps = st.lists(
-    writes | st.builds(Forget, numbers, st.sampled_from([1, 2, 12])) | st.just("lose"), max_size=12
+    writes | writes | st.builds(Forget, numbers, st.integers(1, 2)) | st.just("lose"), max_size=12
 )
 
 
@@ -174,12 +183,13 @@ def play(store: Store, models: dict[int, Model], step: Write | Forget | str) -> 
             model = models[step.number]
             view = store.other if step.by_other else store.view
             expected = model.checkpoint if step.right else step.guess
-            done = view.apply(step.number, expected, step.new, step.changes)
-            assert done == model.apply(expected, step.new, step.changes)
+            new = model.next(step.new, rebuilt=step.rebuilt)
+            done = view.apply(step.number, expected, new, step.changes)
+            assert done == model.apply(expected, new, step.changes)
         case Forget():
             present = models[step.number].checkpoint
-            if present is not None and present.epoch != step.epoch:
-                store.view.forget(step.number, step.epoch)
+            if present is not None:
+                store.view.forget(step.number, present.epoch - step.back)
         case _:
             store.lose()
             models.update({number: Model() for number in models})

@@ -12,10 +12,10 @@ from typing import TypeVar, cast
 
 import msgspec
 import redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from services.escalation.view.model import Changes, Checkpoint, Found, Standing
-from shared.errors import Transient
+from shared.errors import Misconfigured, Transient
 from shared.events import Case, CaseState, Severity
 from shared.ids import record_key_of_case
 
@@ -143,6 +143,26 @@ class RedisView:
         with _transient():
             for key in self._redis.scan_iter(self._prefix(partition, epoch) + "*", SCAN_COUNT):
                 self._redis.unlink(key)
+
+    def check_eviction(self) -> None:
+        """Refuse a Redis that may evict: missing cases would go unnoticed, a lost view would not.
+
+        Raises:
+            Misconfigured: ``maxmemory-policy`` evicts.
+            Transient: Redis is away. A server that hides its configuration is not checked.
+        """
+        try:
+            with _transient():
+                answer = self._redis.config_get("maxmemory-policy")
+        except Transient as error:
+            if isinstance(error.__cause__, ResponseError):
+                return
+            raise
+        policy = str(cast("dict[str, str]", answer).get("maxmemory-policy", "noeviction"))
+        if policy != "noeviction":
+            raise Misconfigured(
+                f"Redis has maxmemory-policy {policy}: set it to noeviction, or cases vanish silently"
+            )
 
     def newest(self, partition: int, limit: int) -> list[Case]:
         """Return up to ``limit`` cases of a partition, the latest opened first."""

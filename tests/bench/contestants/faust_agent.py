@@ -39,8 +39,8 @@ def application(hop: Hop) -> faust.App:
 
     async def hop_agent(stream: StreamT[bytes]) -> None:
         async for batch in cast("faust.Stream[bytes]", stream).take_events(1_000, within=0.05):
-            for event in batch:
-                await target.send(key=event.key, value=relay(event.value))
+            sends = (target.send(key=event.key, value=relay(event.value)) for event in batch)
+            await asyncio.gather(*sends)
 
     app.agent(source)(hop_agent)
     return app

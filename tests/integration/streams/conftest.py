@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import time
 import uuid
@@ -56,11 +55,8 @@ class RelayProcess:
 
     def lines(self) -> list[dict[str, Any]]:
         """Return what it logged."""
-        found = []
-        for line in self.log.read_text("utf-8", "replace").splitlines():
-            if line.startswith("{"):
-                found.append(json.loads(line))
-        return found
+        lines = self.log.read_text("utf-8", "replace").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
     def assignments(self) -> list[tuple[str, list[int]]]:
         """Return the assignments and revocations it logged, in order."""
@@ -155,7 +151,9 @@ class Bench:
 
     def raw(self, topic: str, values: Sequence[bytes | None], partition: int = 0) -> None:
         """Write these values into one partition."""
-        producer = Producer({"bootstrap.servers": self.installation.bootstrap})
+        producer = Producer(
+            {"bootstrap.servers": self.installation.bootstrap, "message.max.bytes": 2_000_000}
+        )
         for number, value in enumerate(values):
             producer.produce(self.name(topic), value, b"k%d" % number, partition=partition)
         assert producer.flush(60) == 0
@@ -211,11 +209,6 @@ def assert_exactly(found: Sequence[Record], written: Sequence[tuple[bytes, bytes
         key: sorted(values) for key, values in by_key.items()
     }, "the sets differ"
     assert got == by_key, "the order per key differs"
-
-
-def exits(relay: RelayProcess) -> re.Match[str] | None:
-    """Return the last error a relay logged."""
-    return re.search(r'"error": "([^"]*)"', relay.log.read_text("utf-8", "replace"))
 
 
 Benches = Callable[..., Bench]

@@ -7,6 +7,7 @@ the output tells exactly what was processed, how often, and in which order.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -131,6 +132,7 @@ class Relay:
 
 def main() -> int:
     """Run until told to stop."""
+    faulthandler.register(signal.SIGUSR1)
     plan = msgspec.json.decode(sys.argv[1], type=Plan)
     settings = config.load(os.environ).config
     return worker.run(NAME, settings, lambda made: Relay(plan, made))

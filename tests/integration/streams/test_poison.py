@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from shared import codec
+from shared.errors import Exit
 from shared.events import CaseCommand, CommandKind
-from shared.worker import Exit
 from tests.integration.streams.conftest import Bench
 from tests.services import wait_for
 
@@ -58,8 +59,6 @@ def test_each_kind_becomes_one_dead_letter_and_the_neighbours_pass(bench: Bench)
 
 def test_a_foreign_record_with_huge_headers_is_a_dead_letter_too(bench: Bench) -> None:
     """Headers are kept, base64 makes them a third longer: the letter must still fit a record."""
-    from confluent_kafka import Producer
-
     producer = Producer({"bootstrap.servers": bench.installation.bootstrap})
     producer.produce(
         bench.name("in"), b"{", b"k" * 1_000, partition=0, headers=[("x", b"h" * 800_000)]
@@ -70,6 +69,24 @@ def test_a_foreign_record_with_huge_headers_is_a_dead_letter_too(bench: Bench) -
     wait_for(lambda: len(bench.read()) == 1 or not relay.process.alive, "the neighbour passes")
     assert relay.process.alive, relay.process.log_tail()
     assert len(bench.read("dead")) == 1
+
+
+def test_a_foreign_record_with_a_huge_key_is_a_dead_letter_too(bench: Bench) -> None:
+    producer = Producer({"bootstrap.servers": bench.installation.bootstrap})
+    producer.produce(bench.name("in"), good(0), b"k" * 500_000, partition=0)
+    assert producer.flush(30) == 0
+    bench.raw("in", [good(1)])
+    relay = bench.start(decode=True)
+    (letter,) = bench.wait_out(1, topic="dead")
+    assert json.loads(letter.value or b"")["reason"] == "too_large"
+    assert [record.value for record in bench.wait_out(1)] == [good(1)]
+    assert relay.process.alive
+
+
+def test_an_output_that_is_too_large_is_a_bug_and_not_retried_for_ever(bench: Bench) -> None:
+    bench.raw("in", [b"x" * 1_040_000])
+    relay = bench.start(ready=False)
+    assert relay.wait_end(30) == Exit.BUG
 
 
 def test_a_topic_of_nothing_but_poison_stops_the_worker_and_is_not_drained(bench: Bench) -> None:
@@ -104,7 +121,7 @@ def test_a_transient_fault_in_the_handler_is_retried_in_place(bench: Bench, tmp_
     written = bench.produce("in", 400, keys=1)
     heal = tmp_path / "heal"
     relay = bench.start(fail_on="in-137", fail_with="transient", heal=str(heal), ready=False)
-    wait_for(lambda: (tmp_path / "heal.seen").exists(), "the fault is met")
+    wait_for(Path(f"{heal}.seen").exists, "the fault is met")
     heal.touch()
     found = bench.wait_out(400)
     assert [record.value for record in found] == [value for _, value in written]

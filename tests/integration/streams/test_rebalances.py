@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
+import urllib.request
 
 import pytest
 
-from shared.worker import Exit
+from shared.errors import Exit
 from tests.integration.streams.conftest import Bench, Benches, assert_exactly
 from tests.services import wait_for
 
@@ -38,9 +40,6 @@ def test_equal_partition_numbers_go_to_the_same_worker(benches: Benches, workers
 
 def _owned(port: int) -> dict[str, set[int]]:
     """Return the partitions a worker exports a lag for, by topic."""
-    import re
-    import urllib.request
-
     owned: dict[str, set[int]] = {"in": set(), "in2": set()}
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         for row in answer.read().decode().splitlines():

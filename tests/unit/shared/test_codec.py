@@ -155,6 +155,8 @@ def test_a_newer_version_of_one_type_is_not_mistaken_for_another() -> None:
         (json.dumps({k: v for k, v in WHOLE.items() if k != "tenant"}).encode(), "tenant"),
         (followed_by(b'"rating":{"value":1e400}'), "rating"),
         (followed_by(b'"occurred_at":' + b"1" * 5_000), "occurred_at"),
+        (raw(received_at=2**63), "received_at"),
+        (raw(occurred_at=-(10**400)), "occurred_at"),
     ],
 )
 def test_a_wrong_shape_is_poison_and_says_where(value: bytes, where: str) -> None:

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Collection
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -38,7 +38,7 @@ FOLLOW_UP_KINDS = {
 }
 PARTITIONS = range(Kafka().partitions)
 
-LABELS: dict[str, dict[str, Collection[object]]] = {
+LABELS: dict[str, dict[str, Iterable[object]]] = {
     "events_received": {"channel": Channel},
     "events_rejected": {"channel": CHANNELS, "reason": Refusal},
     "events_deduplicated": {"channel": Channel, "kind": ["exact", "escalation"]},
@@ -91,7 +91,7 @@ KNOWN_GAUGES_WITHOUT_UNIT = re.compile(r"_(open|pending|ready|up|info|in_progres
 def series(name: str) -> int:
     """Return how many series a metric has at worst."""
     metric = METRICS[name]
-    children = math.prod(len(values) for values in LABELS.get(name, {}).values())
+    children = math.prod(len(list(values)) for values in LABELS.get(name, {}).values())
     per_child = len(metric._upper_bounds) + 2 if isinstance(metric, Histogram) else 1
     return children * per_child
 

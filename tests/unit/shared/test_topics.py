@@ -29,7 +29,11 @@ def test_all_topics_have_equal_partitions() -> None:
 
 def test_what_concerns_one_customer_has_the_customer_as_its_key() -> None:
     other = {topic.name: topic.key for topic in ALL if topic.key != "tenant:customer"}
-    assert other == {"case.state": "case id", "dead-letters": "original key"}
+    assert other == {
+        "case.state": "case id",
+        "feedback.outcomes": "feedback id",
+        "dead-letters": "original key",
+    }
 
 
 @pytest.mark.parametrize("topic", ALL, ids=by_name)

@@ -35,10 +35,12 @@ SETTINGS = {
     "kafka.sasl_password": "Its password. Secret.",
     "kafka.ssl_ca_location": "File of the certificate authorities that signed the brokers' "
     "certificates; empty: those of the system.",
+    "kafka.allow_plaintext": "Allow an unencrypted connection to another machine.",
     "redis.url": "Where Redis (6.2 or newer) or Valkey is: `redis://[user:password@]host:port/db`, "
     "or `rediss://` with TLS. When it is not set, `demo` and `up` start a server of their own.",
     "redis.namespace": "Put before every key, for several installations on one server.",
     "redis.timeout_s": "How long a worker waits for an answer. Intake never waits longer than 0.25 s.",
+    "redis.allow_plaintext": "Allow an unencrypted connection to another machine.",
     "worker.host": "Address of `/metrics`, `/livez` and `/readyz`.",
     "worker.metrics_port": "Their port; 0 picks a free one, which the log names.",
     "worker.slot": "Identity of this process among those of its service: part of the transactional "

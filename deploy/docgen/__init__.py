@@ -1,0 +1,1 @@
+"""Reference pages and ``tocsin.toml.example``, generated from the code that they describe."""
