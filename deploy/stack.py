@@ -28,6 +28,8 @@ from shared.topics import Names
 
 HOPELESS = {Exit.DEAD_LETTERS, Exit.CONFIG}
 RESTART_S = (0.1, 0.5, 1.0, 2.0, 5.0)
+STEADY_S = 30.0
+"""Whoever ran for so long is started again at once: back-off is for those that never get up."""
 READY_S = 120.0
 STOP_S = 25.0
 WATCH_S = 0.1

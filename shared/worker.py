@@ -25,8 +25,9 @@ from shared.errors import Exit, Misconfigured, TocsinError, TooManyDeadLetters
 from shared.metrics import Metrics, build_version, process_registry
 from shared.streams.dead_letters import Limit
 from shared.streams.poller import consumer_settings
+from shared.streams.producer import Fenced, producer_settings
 from shared.streams.records import Handler
-from shared.streams.transaction import Fenced, Transactor, producer_settings
+from shared.streams.transaction import Transactor
 from shared.streams.transport import ChunkApp, chunk_app
 from shared.topics import Names
 

@@ -17,63 +17,17 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from shared.errors import Transient
 from shared.metrics import Metrics
 from shared.streams.dead_letters import Limit
-from shared.streams.records import Assignment, Chunk, Handler, Output, Partition, Work
+from shared.streams.producer import Fenced, Stale, TransactionalProducer
+from shared.streams.records import Assignment, Chunk, Handler, Partition, Work
 
-BLOCKING_S = 10.0
 REVOKE_S = 30.0
 BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
-_STALE = {
-    KafkaError.ILLEGAL_GENERATION,
-    KafkaError.UNKNOWN_MEMBER_ID,
-    KafkaError.REBALANCE_IN_PROGRESS,
-    KafkaError.FENCED_INSTANCE_ID,
-}
-
 log = structlog.get_logger(__name__)
-
-
-class Fenced(RuntimeError):
-    """Another worker has taken this one's place: end the process and start clean."""
-
-
-class _Stale(Exception):
-    """The generation is over: drop what is queued, the next assignment starts at the committed."""
-
-
-def producer_settings(
-    client: Mapping[str, str | int | float | bool], transactional_id: str, timeout_ms: int
-) -> dict[str, str | int | float | bool]:
-    """Return the librdkafka settings of the transactional producer of one worker slot."""
-    return {
-        **client,
-        "client.id": transactional_id,
-        "transactional.id": transactional_id,
-        "transaction.timeout.ms": timeout_ms,
-        "enable.idempotence": True,
-        "acks": "all",
-        "linger.ms": 1,
-        "compression.type": "lz4",
-        "batch.num.messages": 10_000,
-        "batch.size": 1_000_000,
-        "queue.buffering.max.messages": 1_000_000,
-        "queue.buffering.max.kbytes": 262_144,
-        "partitioner": "murmur2_random",
-        # The broker answers CONCURRENT_TRANSACTIONS while the markers of the last commit are still
-        # being written; the default back-off of 100 ms then costs 100 ms a transaction.
-        "retry.backoff.ms": 2,
-        "retry.backoff.max.ms": 100,
-        "reconnect.backoff.max.ms": 1_000,
-        # When all brokers were away, re-bootstrapping throws the group's coordinator away as well,
-        # and send_offsets_to_transaction hangs for ever, whatever its time-out (librdkafka 2.16:
-        # issues 5511 and 5456).
-        "metadata.recovery.strategy": "none",
-    }
 
 
 class Transactor:
@@ -81,7 +35,7 @@ class Transactor:
 
     Args:
         handler: the worker's own part.
-        settings: librdkafka configuration, see :func:`producer_settings`.
+        settings: librdkafka configuration, see :func:`producer.producer_settings`.
         limit: stops the worker when poison takes over.
         failed: called once with the error that ended the thread.
         max_records, max_bytes: bounds of one transaction.
@@ -101,14 +55,15 @@ class Transactor:
         queue_bytes: int,
     ) -> None:
         self._handler = handler
-        self._settings = dict(settings)
         self._metrics = metrics
         self._limit = limit
         self._failed = failed
         self._max_records = max_records
         self._max_bytes = max_bytes
         self._queue_bytes = queue_bytes
-        self._producer: Producer | None = None
+        self._producer = TransactionalProducer(
+            settings, handler.tracked, handler.stage, metrics, self._go_on
+        )
         self._thread = threading.Thread(target=self._run, name="transactor", daemon=True)
         self._wake = threading.Condition()
         self._queue: deque[Chunk] = deque()
@@ -124,7 +79,7 @@ class Transactor:
         self._progress = time.monotonic()
         self._spent = {
             state: metrics.worker_seconds.labels(handler.stage, state)
-            for state in ("idle", "process", "produce", "commit", "catch_up", "backpressure")
+            for state in ("idle", "process", "catch_up", "backpressure")
         }
 
     # ---- life
@@ -237,8 +192,7 @@ class Transactor:
 
     def _run(self) -> None:
         try:
-            self._producer = Producer(self._settings)
-            self._patiently(lambda: self._native.init_transactions(BLOCKING_S))
+            self._producer.start()
             while self._turn():
                 self._progress = time.monotonic()
                 self._metrics.last_progress.labels(self._handler.stage).set_to_current_time()
@@ -249,10 +203,9 @@ class Transactor:
                 self._busy = False
                 self._wake.notify_all()
 
-    @property
-    def _native(self) -> Producer:
-        assert self._producer is not None  # noqa: S101  set before the loop starts
-        return self._producer
+    def _go_on(self) -> bool:
+        self._progress = time.monotonic()
+        return not self._stopping
 
     def _turn(self) -> bool:
         """Do one thing: catch up, a transaction, a tick, or wait. Return False when stopping."""
@@ -357,7 +310,7 @@ class Transactor:
                 self._wait_out(error, attempt)
                 attempt += 1
                 continue
-            except _Stale:
+            except Stale:
                 log.warning("generation is over; dropping what is queued")
                 with self._wake:
                     if self._assignment is assignment:
@@ -388,92 +341,11 @@ class Transactor:
     # ---- Kafka
 
     def _commit(self, assignment: Assignment, chunks: Sequence[Chunk], work: Work) -> None:
-        delivered: dict[Partition, int] = {}
         next_offsets = {chunk.source: chunk.end for chunk in chunks}
         if not next_offsets:  # a tick: any position makes the broker check the generation
             source, at = next(iter(self._positions.items()))
             next_offsets = {source: at}
-        began = time.monotonic()
-        try:
-            self._native.begin_transaction()
-            self._produce(work.outputs, delivered)
-            produced = time.monotonic()
-            self._spent["produce"].inc(produced - began)
-            self._native.send_offsets_to_transaction(
-                [
-                    TopicPartition(at.topic, at.number, offset)
-                    for at, offset in next_offsets.items()
-                ],
-                assignment.membership,
-                BLOCKING_S,
-            )
-            self._patiently(lambda: self._native.commit_transaction(BLOCKING_S))
-        except KafkaException as error:
-            self._progress = time.monotonic()
-            self._metrics.commits.labels("aborted").inc()
-            self._abort(error)
-        self._spent["commit"].inc(time.monotonic() - produced)
-        self._metrics.commits.labels("committed").inc()
+        delivered = self._producer.commit(work.outputs, next_offsets, assignment.membership)
         self._positions.update(next_offsets)
         self._limit.count(chunks, work.dead_letters)
         work.committed(delivered)
-
-    def _produce(self, outputs: Sequence[Output], delivered: dict[Partition, int]) -> None:
-        produce = self._native.produce
-        tracked = self._handler.tracked
-
-        def on_delivery(error: KafkaError | None, message: Message) -> None:
-            if error is None:
-                where = Partition(message.topic() or "", message.partition() or 0)
-                delivered[where] = max(delivered.get(where, 0), (message.offset() or 0) + 1)
-
-        for number, (topic, partition, key, value, headers) in enumerate(outputs):
-            callback = on_delivery if topic in tracked else None
-            while True:
-                try:
-                    produce(topic, value, key, partition, callback, None, 0, headers)  # type: ignore[arg-type]
-                    break
-                except BufferError:
-                    self._native.poll(0.05)
-            if number % 500 == 499:
-                self._native.poll(0)
-
-    def _patiently(self, call: Callable[[], None]) -> None:
-        """Repeat a transactional call while its error says that this helps (broker away)."""
-        while True:
-            try:
-                return call()
-            except KafkaException as error:
-                if not _kafka_error(error).retriable() or self._stopping:
-                    raise
-                self._progress = time.monotonic()
-                log.warning("kafka is slow; trying again", error=str(error))
-
-    def _abort(self, error: KafkaException) -> None:
-        """Abort, and tell what the failure means.
-
-        Raises:
-            _Stale: the generation is over.
-            Transient: the same chunks may be tried again.
-            Fenced: the producer cannot go on.
-            RuntimeError: trying again cannot help.
-        """
-        cause = _kafka_error(error)
-        if cause.fatal():
-            raise Fenced(f"the transaction failed for good: {cause.str()}") from error
-        try:
-            self._patiently(lambda: self._native.abort_transaction(BLOCKING_S))
-        except KafkaException as second:
-            raise Fenced(f"cannot abort: {_kafka_error(second).str()}") from second
-        if cause.code() in _STALE:
-            raise _Stale from error
-        if cause.code() == KafkaError.MSG_SIZE_TOO_LARGE:  # again and again: a handler's bug
-            raise RuntimeError(f"an output is too large for a record: {cause.str()}") from error
-        raise Transient(f"transaction aborted: {cause.str()}") from error
-
-
-def _kafka_error(error: KafkaException) -> KafkaError:
-    cause = error.args[0]
-    if not isinstance(cause, KafkaError):
-        raise error
-    return cause

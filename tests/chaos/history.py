@@ -69,6 +69,18 @@ def partitions(reader: Consumer, topics: Iterable[str]) -> list[TopicPartition]:
     return [TopicPartition(name, number, 0) for name in topics for number in found[name].partitions]
 
 
+def end_of(reader: Consumer, at: TopicPartition) -> int:
+    """Return the high watermark; a broker that just came back has to elect its leaders first."""
+    deadline = time.monotonic() + STALL_S
+    while True:
+        try:
+            return int(reader.get_watermark_offsets(at, timeout=STALL_S)[1])
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 def read(bootstrap: str, prefix: str, topics: Sequence[str]) -> History:
     """Return everything committed in ``topics`` up to their present ends.
 
@@ -79,10 +91,7 @@ def read(bootstrap: str, prefix: str, topics: Sequence[str]) -> History:
     reader = consumer(bootstrap)
     try:
         where = partitions(reader, [prefix + topic for topic in topics])
-        open_ends = {
-            (at.topic, at.partition): reader.get_watermark_offsets(at, timeout=STALL_S)[1]
-            for at in where
-        }
+        open_ends = {(at.topic, at.partition): end_of(reader, at) for at in where}
         reader.assign(where)
         last = time.monotonic()
         while open_ends:

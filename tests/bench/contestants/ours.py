@@ -17,8 +17,9 @@ from shared.config import Streams
 from shared.metrics import Metrics
 from shared.streams.dead_letters import Limit
 from shared.streams.poller import consumer_settings
+from shared.streams.producer import producer_settings
 from shared.streams.records import Assignment, Chunk, Interrupted, Output, Work
-from shared.streams.transaction import Transactor, producer_settings
+from shared.streams.transaction import Transactor
 from shared.streams.transport import ChunkApp, chunk_app
 from tests.bench.hop import Hop, encode, events, from_argv, relay
 

@@ -22,7 +22,7 @@ from deploy.embedded.ports import free_port
 from deploy.embedded.process import ChildProcess, Command
 from deploy.stack import is_ready
 from shared.config import Scalar, as_environ
-from tests.chaos.history import consumer, partitions
+from tests.chaos.history import consumer, end_of, partitions
 from tests.integration.streams.relay_worker import Plan
 from tests.services import Installation, wait_for
 
@@ -145,7 +145,7 @@ class Bench:
             written.append((key, value))
             if pace and serial % 100 == 99:
                 producer.flush(30)
-                time.sleep(100 * pace)
+                time.sleep(100 * pace)  # the pause is the point: a steady rate
         assert producer.flush(60) == 0
         return written
 
@@ -163,7 +163,7 @@ class Bench:
         reader = consumer(self.installation.bootstrap, **{"isolation.level": isolation})
         try:
             where = partitions(reader, [self.name(topic)])
-            ends = {at.partition: reader.get_watermark_offsets(at, timeout=30)[1] for at in where}
+            ends = {at.partition: end_of(reader, at) for at in where}
             reader.assign(where)
             found: list[Record] = []
             deadline = time.monotonic() + 60

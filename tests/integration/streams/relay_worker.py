@@ -99,7 +99,7 @@ class Relay:
                 )
         self._seen += sum(len(chunk.messages) for chunk in chunks)
         if self._plan.slow_s:
-            time.sleep(self._plan.slow_s)
+            time.sleep(self._plan.slow_s)  # the pause is the point: a slow handler
         self._die("process")
         return Work(outputs, buried, self._committed)
 

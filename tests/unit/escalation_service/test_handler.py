@@ -201,6 +201,25 @@ def test_a_decision_that_is_too_large_to_be_written_is_a_dead_letter(rig: Rig) -
     assert kinds(rig, after) == [CaseEventKind.ACKNOWLEDGED]
 
 
+def test_commands_that_fill_a_case_until_it_is_too_large_stop_nobody(rig: Rig) -> None:
+    """A case remembers 32 command ids; each of these commands is within its own bound."""
+    rig.take(rig.classified(0, item(1)))
+    for number in range(32):
+        rig.take(rig.commands(0, command(CASE, command_id=f"{number:02}" + "k" * 40_000)))
+    work = rig.take(rig.classified(0, item(9, customer_on(0, 1))))
+    assert len(rig.outcomes(work)) == 1
+
+
+def test_a_feedback_that_makes_a_case_too_large_is_a_dead_letter(rig: Rig) -> None:
+    """Its key stands in the case three times; intake never makes one, others might."""
+    nth = ("c" * 290_000 + str(number) for number in range(100))
+    customer = next(name for name in nth if ids.partition_of(f"{TENANT}:{name}", 4) == 0)
+    huge = item(1, customer, thread_id="t" * 200_000)
+    work = rig.take(rig.classified(0, huge, item(2)))
+    assert [dead.offset for dead in rig.dead(work)] == [0]
+    assert len(rig.outcomes(work)) == 1
+
+
 @pytest.mark.parametrize(
     "at", [-(10**400), 10**400, -(2**63)], ids=["far past", "far future", "64 bits"]
 )

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared.streams import producer as native
 from shared.streams import transaction
 from shared.streams.dead_letters import Limit
 from shared.streams.records import Assignment
@@ -69,7 +70,7 @@ def make_rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeRig]:
             rig.producer.settings = settings
             return rig.producer
 
-        monkeypatch.setattr(transaction, "Producer", producer)
+        monkeypatch.setattr(native, "Producer", producer)
         if start:
             rig.transactor.start()
             eventually(lambda: "init" in rig.producer.calls)

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
+from shared.streams.producer import producer_settings
 from shared.streams.records import Partition, Work
-from shared.streams.transaction import producer_settings
 from tests.unit.streams.conftest import MakeRig, Rig
 from tests.unit.streams.fakes import (
     IN,
@@ -269,7 +269,7 @@ def test_delivery_errors_leave_no_trace_in_what_is_told(rig: Rig) -> None:
     rig.assign()
     delivered: dict[Partition, int] = {}
     rig.producer.begin_transaction()
-    rig.transactor._produce([output()], delivered)
+    rig.transactor._producer._produce([output()], delivered)
     assert rig.producer._open is not None
     callback = rig.producer._open[0][3]
     callback("an error", record(5, OUT))

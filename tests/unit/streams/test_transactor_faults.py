@@ -11,8 +11,8 @@ from confluent_kafka import KafkaError
 from shared.errors import TooManyDeadLetters, Transient
 from shared.streams import transaction
 from shared.streams.dead_letters import Limit
+from shared.streams.producer import Fenced
 from shared.streams.records import Chunk, Interrupted, Work
-from shared.streams.transaction import Fenced
 from tests.unit.streams.conftest import MakeRig, Rig
 from tests.unit.streams.fakes import (
     IN,
