@@ -134,7 +134,8 @@ class Service:
 
 def _end(consumer: Consumer, part: TopicPartition) -> int:
     """Return the end of ``part``; a broker that was frozen has to elect its leaders again."""
-    for _ in range(50):
+    deadline = time.monotonic() + 30.0
+    while time.monotonic() < deadline:
         try:
             return int(consumer.get_watermark_offsets(part, timeout=10)[1])
         except KafkaException:
