@@ -13,6 +13,7 @@ import ipaddress
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,6 +21,9 @@ import msgspec
 from shared.errors import Misconfigured
 
 Scalar = str | int | float | bool
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Span = Annotated[float, msgspec.Meta(gt=0)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 PREFIX = "TOCSIN_"
 ALIASES = {
     "KAFKA_BOOTSTRAP_SERVERS": ("kafka", "bootstrap_servers"),
@@ -37,10 +41,10 @@ class Kafka(Section, frozen=True):
 
     bootstrap_servers: str = "127.0.0.1:9092"
     topic_prefix: str = ""
-    partitions: int = 8
-    replication: int = 1
-    session_timeout_ms: int = 6_000
-    transaction_timeout_ms: int = 10_000
+    partitions: Count = 8
+    replication: Count = 1
+    session_timeout_ms: Count = 6_000
+    transaction_timeout_ms: Count = 10_000
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str = ""
     sasl_username: str = ""
@@ -68,7 +72,7 @@ class Redis(Section, frozen=True):
 
     url: str = "redis://127.0.0.1:6379/0"
     namespace: str = "tocsin"
-    timeout_s: float = 5.0
+    timeout_s: Span = 5.0
     allow_plaintext: bool = False
 
 
@@ -76,36 +80,36 @@ class Worker(Section, frozen=True):
     """What all processes share: probes, shutdown and the identity of the slot."""
 
     host: str = "127.0.0.1"
-    metrics_port: int = 0
+    metrics_port: Port = 0
     slot: str = "0"
-    drain_timeout_s: float = 20.0
-    stuck_after_s: float = 60.0
+    drain_timeout_s: Span = 20.0
+    stuck_after_s: Span = 60.0
 
 
 class Streams(Section, frozen=True):
     """Bounds of the chunk transaction."""
 
-    max_records: int = 2_000
-    max_bytes: int = 4_000_000
-    queue_bytes: int = 16_000_000
-    dead_letter_ratio: float = 0.5
-    dead_letter_run: int = 1_000
-    dead_letter_window: int = 2_000
+    max_records: Count = 2_000
+    max_bytes: Count = 4_000_000
+    queue_bytes: Count = 16_000_000
+    dead_letter_ratio: Span = 0.5
+    dead_letter_run: Count = 1_000
+    dead_letter_window: Count = 2_000
 
 
 class Ingest(Section, frozen=True):
     """The HTTP door and the bounds behind it."""
 
     host: str = "127.0.0.1"
-    port: int = 8080
+    port: Port = 8080
     keys: str = ""
-    max_body_bytes: int = 1_000_000
-    max_batch_bytes: int = 16_000_000
-    max_batch_items: int = 10_000
-    max_in_flight: int = 20_000
-    max_in_flight_bytes: int = 64_000_000
-    request_deadline_s: float = 10.0
-    dedupe_days: float = 45.0
+    max_body_bytes: Count = 1_000_000
+    max_batch_bytes: Count = 16_000_000
+    max_batch_items: Count = 10_000
+    max_in_flight: Count = 20_000
+    max_in_flight_bytes: Count = 64_000_000
+    request_deadline_s: Span = 10.0
+    dedupe_days: Span = 45.0
 
 
 class Privacy(Section, frozen=True):
@@ -117,7 +121,7 @@ class Privacy(Section, frozen=True):
 class Clock(Section, frozen=True):
     """Policy time; ``speedup`` above 1 is for demonstrations only."""
 
-    speedup: float = 1.0
+    speedup: Span = 1.0
     epoch_ms: int = 0
 
 

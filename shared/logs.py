@@ -6,6 +6,7 @@ Records of the standard library (Faust, aiohttp, kafka-python) pass through the 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Callable
 
@@ -15,6 +16,8 @@ from structlog.typing import EventDict, Processor
 from shared.config import Log
 from shared.errors import Misconfigured
 
+MAX_KINDS = 1_000
+DIGITS = re.compile(r"\d+")
 NOISY = ("aiokafka", "faust", "mode", "kafka", "aiohttp.access", "asyncio")
 
 
@@ -50,6 +53,7 @@ def configure(settings: Log, service: str) -> None:
             ],
         )
     )
+    handler.addFilter(RepeatFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -61,6 +65,34 @@ def configure(settings: Log, service: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
+
+
+class RepeatFilter(logging.Filter):
+    """Lets a few records of the same kind pass per window; an outage repeats itself by the thousand.
+
+    Two records are of the same kind when logger, level and text without digits are equal. The first
+    record of the next window tells how many were left out.
+    """
+
+    def __init__(self, most: int = 5, window_s: float = 10.0) -> None:
+        super().__init__()
+        self._most = most
+        self._window_s = window_s
+        self._seen: dict[tuple[str, int, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return False for a record too many."""
+        text = record.msg if isinstance(record.msg, str) else str(record.msg.get("event", ""))
+        kind = (record.name, record.levelno, DIGITS.sub("", text)[:80])
+        began, count = self._seen.get(kind, (record.created, 0))
+        if record.created - began >= self._window_s:
+            if count > self._most and isinstance(record.msg, dict):
+                record.msg["left_out"] = count - self._most
+            began, count = record.created, 0
+        if len(self._seen) > MAX_KINDS:
+            self._seen.clear()
+        self._seen[kind] = (began, count + 1)
+        return count < self._most or record.levelno < logging.WARNING
 
 
 def _renderer(name: str) -> Processor:

@@ -28,7 +28,6 @@ from shared.topics import Names
 
 LAST_USER_S = 900.0
 POLL_S = 0.05
-LATE_ABORTS = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "30000"}
 
 S = TypeVar("S", bound=EmbeddedService)
 T = TypeVar("T")
@@ -130,7 +129,7 @@ def kafka(folder: Path) -> EmbeddedKafka:
     already and hence can be skipped"): the transaction hangs for ever, and with it every
     read-committed reader. So the first look for timed-out transactions has to come later than that.
     """
-    return EmbeddedKafka(folder, overrides=LATE_ABORTS)
+    return EmbeddedKafka(folder)
 
 
 def redis(folder: Path) -> EmbeddedRedis:

@@ -37,6 +37,7 @@ def build(made: worker.Context) -> Handler:
         made.clock,
         made.metrics,
         remember_ms,
+        settings.kafka.partitions,
     )
     return EscalationHandler(made, view, rebuilder, DEFAULT_POLICY, remember_ms)
 

@@ -105,6 +105,7 @@ class EscalationHandler:
         self._meter = Meter(made.metrics, made.clock)
         self._guard = JumpGuard()
         self._next_due = 0.0
+        self._stuck: set[str] = set()
         self._checkpoints: dict[int, Checkpoint | None] = {}
         self._next_check = 0.0
         self._classified = made.names.of(topics.FEEDBACK_CLASSIFIED)
@@ -220,6 +221,7 @@ class EscalationHandler:
         for number, checkpoint in self._checkpoints.items():
             if checkpoint is not None:
                 due = self._view.due(number, checkpoint, now, TIMERS_PER_TICK)
+                due = [case_id for case_id in due if case_id not in self._stuck]
                 if due:
                     inboxes[number].due = due
 
@@ -250,15 +252,27 @@ class EscalationHandler:
                     ledger.decide(key_of(event), FeedbackIn(event), now)
                 else:
                     self._meter.duplicate(event.feedback.channel)
+            except Poison as too_large:
+                outputs.append(self._feedback_sieve.bury(message, too_large, now))
+                buried[source_of(message)] += 1
             except Exception as error:
                 log.exception("decision failed", offset=message.offset())
                 poison = Poison(PoisonReason.HANDLER_ERROR, f"{type(error).__name__}: {error}")
                 outputs.append(self._feedback_sieve.bury(message, poison, now))
                 buried[source_of(message)] += 1
         for case_id in inbox.due:
-            key = record_key_of_case(case_id)
+            self._fire(case_id, ledger, now)
+
+    def _fire(self, case_id: str, ledger: Ledger, now: int) -> None:
+        """Let the due timers of a case fire; a bug in one case must not stop all the others."""
+        key = record_key_of_case(case_id)
+        try:
             if ledger.decide(key, TimerIn(case_id), now) == Decision.NOTHING:
                 ledger.refresh(key, case_id)
+        except Exception:
+            log.exception("a timer cannot fire; it is tried again after a restart", case_id=case_id)
+            self._meter.stuck_timer()
+            self._stuck.add(case_id)
 
     def _committed(self, ledgers: Mapping[int, Ledger], delivered: Delivered, now: int) -> None:
         """Let the view follow what was committed. When that fails, the next read notices."""

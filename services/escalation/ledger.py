@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from services.escalation.domain.decide import Decision, Input, decide
 from services.escalation.domain.policy import Policy
 from services.escalation.view.model import Changes, Found
+from shared import codec
 from shared.events import Case, CaseEvent, FeedbackOutcome
 
 
@@ -25,6 +26,7 @@ class Ledger:
         self._decided = set(found.decided)
         self._changed: dict[str, Case] = {}
         self.events: list[CaseEvent] = []
+        self.values: list[bytes] = []
         self.outcomes: list[FeedbackOutcome] = []
 
     def knows(self, feedback_id: str) -> bool:
@@ -36,12 +38,20 @@ class Ledger:
         return self._cases.get(key, {})
 
     def decide(self, key: str, given: Input, now: int) -> Decision:
-        """Decide on one input and take over what follows from it."""
+        """Decide on one input and take over what follows from it.
+
+        Raises:
+            Poison: what follows would be too large for a record; nothing was taken over.
+        """
         decision = decide(self.cases_of(key), given, now, self._policy)
+        # Encoded before anything is taken over: an event carries its whole case, so when it fits
+        # into a record, the snapshot does as well.
+        values = [codec.encode(event) for event in decision.events]
         for case in decision.cases:
             self._cases.setdefault(key, {})[case.case_id] = case
             self._changed[case.case_id] = case
         self.events.extend(decision.events)
+        self.values.extend(values)
         if decision.outcome is not None:
             self.outcomes.append(decision.outcome)
             self._decided.add(decision.outcome.feedback_id)

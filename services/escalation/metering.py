@@ -30,6 +30,10 @@ class Meter:
         """Count a tick in which timers were held because the clock jumped."""
         self._metrics.stage_errors.labels("escalation", "clock_jump").inc()
 
+    def stuck_timer(self) -> None:
+        """Count a timer whose decision fails."""
+        self._metrics.stage_errors.labels("escalation", "timer").inc()
+
     def decided(
         self, events: Sequence[CaseEvent], outcomes: Sequence[FeedbackOutcome], now: int
     ) -> None:

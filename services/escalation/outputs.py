@@ -41,8 +41,8 @@ class Outputs:
 
     def of(self, partition: int, ledger: Ledger) -> Iterator[Output]:
         """Yield the records of one partition's decisions."""
-        for event in ledger.events:
-            yield from self._event(partition, event)
+        for event, value in zip(ledger.events, ledger.values, strict=True):
+            yield from self._event(partition, event, value)
         for case in ledger.snapshots:
             event_id = f"{case.case_id}/{case.case_seq}"
             yield _output(self._state, partition, case.case_id, case, event_id)
@@ -51,9 +51,8 @@ class Outputs:
                 self._outcomes, partition, outcome.feedback_id, outcome, outcome.feedback_id
             )
 
-    def _event(self, partition: int, event: CaseEvent) -> Iterator[Output]:
+    def _event(self, partition: int, event: CaseEvent, value: bytes) -> Iterator[Output]:
         key = event.case_id.rpartition(":")[0].encode()
-        value = codec.encode(event)
         headers = codec.headers(event, event.event_id, SOURCE)
         yield Output(self._events, partition, key, value, headers)
         if event.kind in ESCALATING:

@@ -7,6 +7,7 @@ rebalance callback, which runs inside ``poll``.
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -29,6 +30,8 @@ GATHER_S = 0.003
 ROOM_S = 0.5
 LAG_EVERY_S = 1.0
 COORDINATOR_S = 30.0
+
+LIBRDKAFKA = logging.getLogger("librdkafka")
 
 log = structlog.get_logger(__name__)
 
@@ -128,7 +131,7 @@ class Poller:
 
     def _run(self, topics: list[str]) -> None:
         try:
-            consumer = Consumer(self._settings)
+            consumer = Consumer(self._settings, logger=LIBRDKAFKA)
             try:
                 consumer.subscribe(
                     topics,

@@ -6,6 +6,7 @@ Every fault of a transactional call ends as one of three: :class:`Stale` (the ge
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -24,6 +25,15 @@ _STALE = {
     KafkaError.REBALANCE_IN_PROGRESS,
     KafkaError.FENCED_INSTANCE_ID,
 }
+
+_HOPELESS = {
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
+
+LIBRDKAFKA = logging.getLogger("librdkafka")
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +104,7 @@ class TransactionalProducer:
 
     def start(self) -> None:
         """Connect, and fence whoever had the same transactional id before."""
-        self._producer = Producer(self._settings)
+        self._producer = Producer(self._settings, logger=LIBRDKAFKA)
         self._patiently(lambda: self._native.init_transactions(BLOCKING_S))
 
     def commit(
@@ -183,8 +193,8 @@ class TransactionalProducer:
             raise Fenced(f"cannot abort: {_kafka_error(second).str()}") from second
         if cause.code() in _STALE:
             raise Stale from error
-        if cause.code() == KafkaError.MSG_SIZE_TOO_LARGE:  # again and again: a handler's bug
-            raise RuntimeError(f"an output is too large for a record: {cause.str()}") from error
+        if cause.code() in _HOPELESS:  # again and again: a bug of the handler, or the wrong topics
+            raise RuntimeError(f"an output cannot be produced: {cause.str()}") from error
         raise Transient(f"transaction aborted: {cause.str()}") from error
 
 

@@ -10,7 +10,7 @@ from confluent_kafka import Message
 
 from services.escalation.view.model import Changes, Checkpoint, View
 from shared.clock import Clock
-from shared.errors import Transient
+from shared.errors import Misconfigured, Transient
 from shared.events import Case, FeedbackOutcome
 from shared.metrics import Metrics
 from shared.streams.reader import Cluster, Scalar, read_to_end
@@ -31,6 +31,7 @@ class Rebuilder:
 
     Args:
         remember_ms: how long an outcome is remembered for deduplication.
+        partitions: the number of partitions that the settings say.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Rebuilder:
         clock: Clock,
         metrics: Metrics,
         remember_ms: int,
+        partitions: int,
     ) -> None:
         self._view = view
         self._client = client
@@ -50,6 +52,7 @@ class Rebuilder:
         self._clock = clock
         self._metrics = metrics
         self._remember_ms = remember_ms
+        self._partitions = partitions
         self._cluster = Cluster(client)
 
     def bring_up(self, partition: int, interrupted: Callable[[], bool]) -> Checkpoint | None:
@@ -57,7 +60,14 @@ class Rebuilder:
 
         Raises:
             Transient: Kafka or the store is away, or another worker wrote meanwhile.
+            Misconfigured: the topics have another number of partitions than the settings say.
         """
+        count = len(self._cluster.sources(self._state))
+        if count != self._partitions:
+            raise Misconfigured(
+                f"kafka.partitions is {self._partitions}, but {self._state} has {count}: set it right, "
+                "or commands would go to the wrong partition"
+            )
         topic_ids = self._cluster.topic_ids([self._state, self._outcomes])
         found = self._view.checkpoint(partition)
         reason = self._unusable(found, topic_ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from typing import Any
@@ -100,3 +101,20 @@ def test_a_wrong_setting_is_named_and_changes_nothing(settings: Log, message: st
     with pytest.raises(Misconfigured, match=message):
         logs.configure(settings, "x")
     assert (logging.getLogger().handlers[:], logging.getLogger().level) == before
+
+
+def test_what_repeats_itself_is_left_out_and_counted() -> None:
+    repeats = logs.RepeatFilter(most=2, window_s=10.0)
+
+    def record(at: float, text: str) -> logging.LogRecord:
+        made = logging.LogRecord("librdkafka", logging.WARNING, "", 0, text, None, None)
+        made.created = at
+        made.msg = {"event": text}
+        return made
+
+    passed = [repeats.filter(record(0.0, f"connect to port {port} failed")) for port in range(5)]
+    assert passed == [True, True, False, False, False]
+    assert repeats.filter(record(1.0, "something else"))
+    late = record(11.0, "connect to port 9 failed")
+    assert repeats.filter(late)
+    assert late.msg == {"event": "connect to port 9 failed", "left_out": 3}

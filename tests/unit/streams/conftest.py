@@ -66,7 +66,7 @@ def make_rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeRig]:
         rig = Rig(handler or ScriptedHandler(), **bounds)
         made.append(rig)
 
-        def producer(settings: dict[str, Any]) -> FakeProducer:
+        def producer(settings: dict[str, Any], **_: object) -> FakeProducer:
             rig.producer.settings = settings
             return rig.producer
 

@@ -366,7 +366,7 @@ def test_lag_is_exported_at_most_once_a_second(rig: Rig) -> None:
 def test_the_thread_joins_the_group_and_leaves_it(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def consumer(settings: dict[str, Any]) -> FakeConsumer:
+    def consumer(settings: dict[str, Any], **_: object) -> FakeConsumer:
         rig.consumer.settings = settings
         return rig.consumer
 
@@ -386,7 +386,7 @@ def test_the_thread_joins_the_group_and_leaves_it(
 def test_an_error_in_the_thread_leaves_the_group_and_is_told_once(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "Consumer", lambda _: rig.consumer)
+    monkeypatch.setattr(module, "Consumer", lambda _, **__: rig.consumer)
     rig.consumer.polls.append([event(KafkaError._FATAL, fatal=True)])
     rig.poller.start(["in"])
     eventually(lambda: rig.failures)
