@@ -89,8 +89,8 @@ class Worker(Section, frozen=True):
 class Streams(Section, frozen=True):
     """Bounds of the chunk transaction."""
 
-    max_records: Count = 2_000
-    max_bytes: Count = 4_000_000
+    max_records: Count = 5_000
+    max_bytes: Count = 8_000_000
     queue_bytes: Count = 16_000_000
     dead_letter_ratio: Span = 0.5
     dead_letter_run: Count = 1_000

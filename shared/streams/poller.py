@@ -26,7 +26,7 @@ from shared.metrics import Metrics
 from shared.streams.records import Assignment, Chunk, Partition, Sink
 
 POLL_S = 0.1
-GATHER_S = 0.003
+GATHER_S = 0.02
 ROOM_S = 0.5
 LAG_EVERY_S = 1.0
 COORDINATOR_S = 30.0
@@ -154,8 +154,12 @@ class Poller:
         first = consumer.poll(POLL_S)
         messages: list[Message] = []
         if first is not None:
-            gather = 0.0 if self._sink.idle else GATHER_S
-            messages = [first, *consumer.consume(self._max_records - 1, gather)]
+            messages = [first, *consumer.consume(self._max_records - 1, 0.0)]
+            room = self._max_records - len(messages)
+            if room and not self._sink.idle:
+                # What comes while a transaction runs goes into the next one, all of it.
+                self._sink.await_idle(GATHER_S)
+                messages += consumer.consume(room, 0.0)
         if self._generation != before:
             self._announce(consumer)
         else:
@@ -175,23 +179,37 @@ class Poller:
             self._paused = True
 
     def _chunks(self, messages: Sequence[Message]) -> list[Chunk]:
-        grouped: dict[Partition, list[Message]] = {}
-        for message in messages:
-            source = Partition(message.topic() or "", _number(message))
+        grouped: dict[tuple[str | None, int | None], list[Message]] = {}
+        last: tuple[str | None, int | None] | None = None
+        run: list[Message] = []
+        for message in messages:  # they come in runs of one partition
             error = message.error()
-            if error is None:
-                grouped.setdefault(source, []).append(message)
-            elif error.code() == KafkaError._PARTITION_EOF:
-                self._end_seen[source] = message.offset() or 0
-            elif error.fatal():
-                raise KafkaException(error)
-            else:
-                log.warning("poll", error=error.str())
+            if error is not None:
+                self._event(message, error)
+                continue
+            where = (message.topic(), message.partition())
+            if where != last:
+                last = where
+                run = grouped.setdefault(where, [])
+            run.append(message)
+        batches = {
+            Partition(topic or "", -1 if number is None else number): batch
+            for (topic, number), batch in grouped.items()
+        }
         return [
             self._chunk(source, batch)
-            for source, batch in grouped.items()
+            for source, batch in batches.items()
             if source in self._positions
         ]
+
+    def _event(self, message: Message, error: KafkaError) -> None:
+        if error.code() == KafkaError._PARTITION_EOF:
+            source = Partition(message.topic() or "", _number(message))
+            self._end_seen[source] = message.offset() or 0
+        elif error.fatal():
+            raise KafkaException(error)
+        else:
+            log.warning("poll", error=error.str())
 
     def _chunk(self, source: Partition, messages: list[Message]) -> Chunk:
         start = self._positions[source]
@@ -201,7 +219,7 @@ class Poller:
         end = (messages[-1].offset() or 0) + 1
         self._positions[source] = end
         self._taken_at[source] = messages[-1].timestamp()[1] / 1000
-        size = sum(len(message) for message in messages)
+        size = sum(map(len, messages))
         return Chunk(source, self._generation, start, end, size, messages)
 
     # ---- rebalances: these run inside poll(), in this thread

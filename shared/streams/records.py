@@ -133,6 +133,10 @@ class Sink(Protocol):
         """True when nothing is queued and no transaction runs."""
         ...
 
+    def await_idle(self, timeout_s: float) -> None:
+        """Wait until nothing is queued and no transaction runs, at most ``timeout_s``."""
+        ...
+
     def room(self, timeout_s: float) -> bool:
         """Wait until the queue has room again; False on time-out."""
         ...

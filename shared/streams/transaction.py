@@ -67,7 +67,6 @@ class Transactor:
         self._thread = threading.Thread(target=self._run, name="transactor", daemon=True)
         self._wake = threading.Condition()
         self._queue: deque[Chunk] = deque()
-        self._queued = 0
         self._outstanding = 0
         self._assignment: Assignment | None = None
         self._ready: Assignment | None = None
@@ -161,13 +160,17 @@ class Transactor:
                 )
             self._expected[chunk.source] = chunk.end
             self._queue.append(chunk)
-            self._queued += len(chunk.messages)
             self._wake.notify_all()
 
     @property
     def idle(self) -> bool:
         """True when nothing is queued and no transaction runs."""
         return not self._busy and not self._queue
+
+    def await_idle(self, timeout_s: float) -> None:
+        """Wait until nothing is queued and no transaction runs, at most ``timeout_s``."""
+        with self._wake:
+            self._wake.wait_for(lambda: self.idle, timeout_s)
 
     def room(self, timeout_s: float) -> bool:
         """Wait until less than ``queue_bytes`` are queued; False on time-out."""
@@ -185,7 +188,6 @@ class Transactor:
 
     def _drop(self) -> None:
         self._queue.clear()
-        self._queued = 0
         self._outstanding = 0
 
     # ---- the thread
@@ -257,7 +259,6 @@ class Transactor:
             taken.append(self._queue.popleft())
             records += len(chunk.messages)
             size += chunk.size
-        self._queued -= records
         return taken
 
     def _released(self, chunks: Sequence[Chunk], assignment: Assignment) -> None:

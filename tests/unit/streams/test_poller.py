@@ -37,6 +37,7 @@ class FakeSink:
         self.full = False
         self.idle = False
         self.waits: list[float] = []
+        self.gathered: list[float] = []
 
     def assign(self, assignment: Assignment) -> None:
         self.assignments.append(assignment)
@@ -51,6 +52,9 @@ class FakeSink:
     def room(self, timeout_s: float) -> bool:
         self.waits.append(timeout_s)
         return not self.full
+
+    def await_idle(self, timeout_s: float) -> None:
+        self.gathered.append(timeout_s)
 
     def position(self, source: Partition) -> int | None:
         return self.positions.get(source)
@@ -189,7 +193,8 @@ def test_under_load_it_gathers_and_when_idle_it_does_not_wait(rig: Rig) -> None:
     rig.turn(record(0))
     rig.sink.idle = False
     rig.turn(record(1))
-    assert rig.consumer.consumed == [(99, 0.0), (99, GATHER_S)]
+    assert rig.consumer.consumed == [(99, 0.0), (99, 0.0), (99, 0.0)]
+    assert rig.sink.gathered == [GATHER_S]
 
 
 # ---- assignments
