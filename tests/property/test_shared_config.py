@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,12 +15,13 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 
 def values_of(default: Scalar) -> st.SearchStrategy[Scalar]:
+    """Return values within the range of every setting of that type."""
     if isinstance(default, bool):
         return st.booleans()
     if isinstance(default, int):
-        return st.integers(min_value=-(2**63), max_value=2**63 - 1)
+        return st.integers(min_value=1, max_value=65_535)
     if isinstance(default, float):
-        return st.floats(allow_nan=False, allow_infinity=False)
+        return st.floats(min_value=1e-6, max_value=1e12)
     return TEXT
 
 
@@ -55,3 +57,15 @@ def test_any_environment_is_settings_or_a_message(environ: dict[str, str]) -> No
     except Misconfigured as error:
         said = str(error)
     assert any(f"${name}" in said for name in environ)
+
+
+@given(st.sampled_from(["kafka.partitions", "streams.max_records"]), st.integers(max_value=0))
+def test_a_count_below_one_is_refused_by_name(name: str, value: int) -> None:
+    with pytest.raises(Misconfigured, match=name):
+        config.load({}, {name: value})
+
+
+@given(st.floats(max_value=0.0, allow_nan=False))
+def test_time_does_not_stand_still_or_run_backwards(value: float) -> None:
+    with pytest.raises(Misconfigured, match="speedup"):
+        config.load({}, {"clock.speedup": value})
