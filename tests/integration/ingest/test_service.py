@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from shared import codec, ids, topics
+from shared.errors import Exit
 from shared.events import DeadLetter, FeedbackReceived
 
 pytestmark = pytest.mark.integration
@@ -107,7 +108,7 @@ def test_what_is_turned_away(launch: Launch) -> None:
 
 def test_a_network_address_needs_keys(launch: Launch) -> None:
     service = launch(ready=False, ingest__host="0.0.0.0")  # noqa: S104
-    assert service.process.wait(20) == 64
+    assert service.process.wait(20) == Exit.CONFIG
     assert "ingest.keys is empty" in service.log.read_text()
 
 
