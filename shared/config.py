@@ -89,9 +89,9 @@ class Worker(Section, frozen=True):
 class Streams(Section, frozen=True):
     """Bounds of the chunk transaction."""
 
-    max_records: Count = 5_000
-    max_bytes: Count = 8_000_000
-    queue_bytes: Count = 16_000_000
+    max_records: Count = 10_000
+    max_bytes: Count = 16_000_000
+    queue_bytes: Count = 32_000_000
     dead_letter_ratio: Span = 0.5
     dead_letter_run: Count = 1_000
     dead_letter_window: Count = 2_000

@@ -78,9 +78,14 @@ def run(service: str, config: Config, build: Callable[[Context], Handler]) -> in
     except TocsinError as error:
         log.error("cannot start", error=str(error))
         return exit_code(error)
+    tune_garbage_collection()
+    return uvloop.run(_run(service, made, handler))
+
+
+def tune_garbage_collection() -> None:
+    """Collect rarely, and never what is there at the start; called once, before the loop runs."""
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    return uvloop.run(_run(service, made, handler))
 
 
 async def _run(service: str, made: Context, handler: Handler) -> int:

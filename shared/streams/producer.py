@@ -67,7 +67,7 @@ def producer_settings(
         # The broker answers CONCURRENT_TRANSACTIONS while the markers of the last commit are still
         # being written; the default back-off of 100 ms then costs 100 ms a transaction.
         "retry.backoff.ms": 2,
-        "retry.backoff.max.ms": 100,
+        "retry.backoff.max.ms": 5,
         "reconnect.backoff.max.ms": 1_000,
         # When all brokers were away, re-bootstrapping throws the group's coordinator away as well,
         # and send_offsets_to_transaction hangs for ever, whatever its time-out (librdkafka 2.16:

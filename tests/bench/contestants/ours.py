@@ -21,6 +21,7 @@ from shared.streams.producer import producer_settings
 from shared.streams.records import Assignment, Chunk, Interrupted, Output, Work
 from shared.streams.transaction import Transactor
 from shared.streams.transport import ChunkApp, chunk_app
+from shared.worker import tune_garbage_collection
 from tests.bench.hop import Hop, encode, events, from_argv, relay
 
 
@@ -93,5 +94,6 @@ async def main(hop: Hop) -> None:
 
 if __name__ == "__main__":
     print(pure_us(), flush=True)
+    tune_garbage_collection()
     uvloop.install()
     asyncio.run(main(from_argv()))
