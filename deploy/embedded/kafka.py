@@ -79,7 +79,13 @@ class EmbeddedKafka(EmbeddedService):
 
     def _format(self, java: list[str], properties: Path) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(properties)]
+        tool = [
+            "kafka.tools.StorageTool",
+            "format",
+            f"--cluster-id={cluster}",
+            "-c",
+            str(properties),
+        ]
         try:
             done = subprocess.run(
                 [*java, *tool], capture_output=True, text=True, timeout=_FORMAT_S, check=False
