@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.source_tree
+
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("services", "shared", "deploy")
 MAX_MODULE = 300
