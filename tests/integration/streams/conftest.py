@@ -137,7 +137,13 @@ class Bench:
         self, topic: str, count: int, *, keys: int = 20, begin: int = 0, pace: float = 0.0
     ) -> list[tuple[bytes, bytes]]:
         """Write ``count`` records; key ``k`` always goes to the same partition. Return them."""
-        producer = Producer({"bootstrap.servers": self.installation.bootstrap, "linger.ms": 5})
+        producer = Producer(
+            {
+                "bootstrap.servers": self.installation.bootstrap,
+                "linger.ms": 5,
+                "enable.idempotence": True,  # else a retry on a young topic may reorder the input
+            }
+        )
         written = []
         for serial in range(begin, begin + count):
             key, value = b"k%d" % (serial % keys), b"%s-%d" % (topic.encode(), serial)
