@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from confluent_kafka import KafkaError, Message, Producer
 
 from shared import codec, topics
+from shared.config import Scalar
 from shared.errors import Transient
 from shared.events import CaseCommand
 from shared.ids import partition_of, record_key_of_case
-from shared.streams.reader import Scalar
 
 FLUSH_S = 10.0
 

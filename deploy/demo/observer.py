@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from shared import codec, topics
+from shared.config import Scalar
 from shared.events import Struct
-from shared.streams.reader import Cluster, Scalar, reader_settings
+from shared.streams.reader import Cluster, reader_settings
 
 FOLLOWED = (
     topics.FEEDBACK_CLASSIFIED,

@@ -79,46 +79,36 @@ def show(context: click.Context, case_id: str, as_json: bool) -> None:
         click.echo(f"  timer {timer.kind} at {_when(timer.due_at)}")
 
 
-@command.command()
-@click.argument("case_id")
-@as_json
-@click.option("--actor", default=getpass.getuser, help="Who does it; defaults to the user.")
-@click.option("--note", help="A remark for the record.")
-@click.option("--expected-seq", type=int, help="Refuse when the case has moved on.")
-@click.pass_context
-def ack(
-    context: click.Context,
-    case_id: str,
-    as_json: bool,
-    actor: str,
-    note: str | None,
-    expected_seq: int | None,
-) -> None:
-    """Acknowledge the escalation of a case."""
-    from shared.events import CommandKind
+def _sends(name: str, kind: str, text: str, note_help: str) -> None:
+    """Add the subcommand ``name``, which sends a command of ``kind`` to a case."""
 
-    _send(context, CommandKind.ACKNOWLEDGE, case_id, as_json, actor, note, expected_seq)
+    @command.command(name, help=text)
+    @click.argument("case_id")
+    @as_json
+    @click.option("--actor", default=getpass.getuser, help="Who does it; defaults to the user.")
+    @click.option("--note", help=note_help)
+    @click.option("--expected-seq", type=int, help="Refuse when the case has moved on.")
+    @click.pass_context
+    def send(
+        context: click.Context,
+        case_id: str,
+        as_json: bool,
+        actor: str,
+        note: str | None,
+        expected_seq: int | None,
+    ) -> None:
+        from shared.events import CommandKind
+
+        _send(context, CommandKind(kind), case_id, as_json, actor, note, expected_seq)
 
 
-@command.command()
-@click.argument("case_id")
-@as_json
-@click.option("--actor", default=getpass.getuser, help="Who does it; defaults to the user.")
-@click.option("--note", help="What was done for the customer.")
-@click.option("--expected-seq", type=int, help="Refuse when the case has moved on.")
-@click.pass_context
-def resolve(
-    context: click.Context,
-    case_id: str,
-    as_json: bool,
-    actor: str,
-    note: str | None,
-    expected_seq: int | None,
-) -> None:
-    """Resolve a case; its follow-ups are scheduled."""
-    from shared.events import CommandKind
-
-    _send(context, CommandKind.RESOLVE, case_id, as_json, actor, note, expected_seq)
+_sends("ack", "acknowledge", "Acknowledge the escalation of a case.", "A remark for the record.")
+_sends(
+    "resolve",
+    "resolve",
+    "Resolve a case; its follow-ups are scheduled.",
+    "What was done for the customer.",
+)
 
 
 def _send(
@@ -165,8 +155,9 @@ def _send(
 
 def _wait_for(settings: Config, case_id: str, command_id: str) -> Case:
     deadline = time.monotonic() + WAIT_S
+    view = _view(settings)
     while time.monotonic() < deadline:
-        case = _case(settings, case_id)
+        case = _case(settings, case_id, view)
         if command_id in case.commands:
             return case
         time.sleep(0.05)
@@ -176,14 +167,14 @@ def _wait_for(settings: Config, case_id: str, command_id: str) -> Case:
     )
 
 
-def _case(settings: Config, case_id: str) -> Case:
+def _case(settings: Config, case_id: str, view: RedisView | None = None) -> Case:
     from shared.ids import partition_of, record_key_of_case
 
     try:
         key = record_key_of_case(case_id)
     except ValueError as error:
         raise Misconfigured(str(error)) from error
-    view = _view(settings)
+    view = view or _view(settings)
     partition = partition_of(key, settings.kafka.partitions)
     if view.checkpoint(partition) is not None:
         case = view.fetch(partition, [], [key]).cases[key].get(case_id)

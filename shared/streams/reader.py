@@ -16,10 +16,10 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
+from shared.config import Scalar
 from shared.errors import Misconfigured, Transient
 from shared.streams.records import Partition
 
-Scalar = str | int | float | bool
 BATCH = 2_000
 ADMIN_S = 15.0
 

@@ -10,10 +10,11 @@ from confluent_kafka import Message
 
 from services.escalation.view.model import Changes, Checkpoint, View
 from shared.clock import Clock
+from shared.config import Scalar
 from shared.errors import Misconfigured, Transient
 from shared.events import Case, FeedbackOutcome
 from shared.metrics import Metrics
-from shared.streams.reader import Cluster, Scalar, read_to_end
+from shared.streams.reader import Cluster, read_to_end
 from shared.streams.records import Partition
 from shared.topics import DAY_MS
 
