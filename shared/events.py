@@ -82,13 +82,195 @@ class Struct(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 # --------------------------------------------------------------------------- feedback
 
 
+class Role(enum.StrEnum):
+    """On whose side somebody is who writes or speaks."""
+
+    CUSTOMER = "customer"
+    AGENT = "agent"
+    BOT = "bot"
+    UNKNOWN = "unknown"
+
+
 class Author(Struct, frozen=True):
-    """Who wrote, without addresses: those become ``customer_key`` and nothing else."""
+    """Who wrote, without addresses: those become ``customer_key`` and nothing else.
+
+    ``role`` is a ``Role`` (older events hold other words); ``verified``: the platform vouches for the
+    account (a badge, a confirmed purchase).
+    """
 
     name: str | None = None
     handle: str | None = None
-    role: str = "customer"
+    role: str = Role.CUSTOMER
     verified: bool = False
+    country: str | None = None
+
+
+class Operation(enum.StrEnum):
+    """What a delivery does to its item."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class Medium(enum.StrEnum):
+    """The form of an item within its channel."""
+
+    EMAIL = "email"
+    SMS = "sms"
+    CALL = "call"
+    VOICEMAIL = "voicemail"
+    POST = "post"
+    COMMENT = "comment"
+    DIRECT_MESSAGE = "dm"
+    REVIEW = "review"
+    TICKET = "ticket"
+    SURVEY = "survey"
+    OTHER = "other"
+
+
+class Origin(enum.StrEnum):
+    """Who or what produced a message; see "Machine mail and loops" in deploy/docs/channels.md.
+
+    Only ``human`` and ``bulk`` (a person may write through a list) may open a case.
+    """
+
+    HUMAN = "human"
+    AUTO_REPLY = "auto_reply"
+    AUTO_GENERATED = "auto_generated"
+    BOUNCE_HARD = "bounce_hard"
+    BOUNCE_SOFT = "bounce_soft"
+    RECEIPT = "receipt"
+    ABUSE_REPORT = "abuse_report"
+    BULK = "bulk"
+    OWN_ECHO = "own_echo"
+
+
+class TimeQuality(enum.StrEnum):
+    """How far ``occurred_at`` can be trusted."""
+
+    EXACT = "exact"
+    DATE_ONLY = "date_only"
+    ASSUMED_UTC = "assumed_utc"
+
+
+class LanguageSource(enum.StrEnum):
+    """Who says what language a text is in."""
+
+    PROVIDER = "provider"
+    DETECTED = "detected"
+
+
+class Flag(enum.StrEnum):
+    """What else is to be known about an item. ``backfill``: imported history, nobody is paged."""
+
+    SPAM = "spam"
+    TRANSLATED = "translated"
+    PRIVATE = "private"
+    TEST = "test"
+    BACKFILL = "backfill"
+    THIRD_PARTY = "third_party"
+    IDENTITY_CONFLICT = "identity_conflict"
+    UNVERIFIED_SENDER = "unverified_sender"
+
+
+class Turn(Struct, frozen=True):
+    """One utterance of a conversation; times in ms from its begin. The text is redacted."""
+
+    speaker: Role
+    text: str
+    start_ms: int | None = None
+    end_ms: int | None = None
+    confidence: float | None = None
+
+
+class CallOutcome(enum.StrEnum):
+    """How a call ended."""
+
+    ANSWERED = "answered"
+    MISSED = "missed"
+    ABANDONED = "abandoned"
+    VOICEMAIL = "voicemail"
+
+
+class Transcript(enum.StrEnum):
+    """What there is of a call in words; ``failed`` and ``pending`` are for a person to listen to."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    PENDING = "pending"
+    NONE = "none"
+
+
+class Call(Struct, frozen=True):
+    """The telephone call that an item comes from."""
+
+    call_id: str
+    outcome: CallOutcome | None = None
+    transcript: Transcript = Transcript.NONE
+    direction: str | None = None
+    duration_ms: int | None = None
+    queue: str | None = None
+    recording_url: str | None = None
+    engine: str | None = None
+    confidence: float | None = None
+
+
+class Attachment(Struct, frozen=True):
+    """What came along with an item; never the content itself."""
+
+    name: str | None = None
+    media_type: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+    url: str | None = None
+
+
+class Engagement(Struct, frozen=True):
+    """How many people an item reached so far, as the platform counts them."""
+
+    likes: Int64 | None = None
+    reposts: Int64 | None = None
+    replies: Int64 | None = None
+    views: Int64 | None = None
+    followers: Int64 | None = None
+
+
+class Product(Struct, frozen=True):
+    """What the item is about, as far as the platform says so."""
+
+    app_id: str | None = None
+    version: str | None = None
+    platform: str | None = None
+    location_id: str | None = None
+    order_ref: str | None = None
+
+
+class Authenticity(Struct, frozen=True):
+    """How the delivery was authenticated, and what the mail checks of our own server found."""
+
+    method: str
+    verified: bool = False
+    dkim: str | None = None
+    spf: str | None = None
+    dmarc: str | None = None
+
+
+class Repeat(Struct, frozen=True):
+    """The same customer said nearly the same before: ``count`` times in all, last in ``of``."""
+
+    of: str
+    count: int
+    exact: bool = False
+
+
+class RawReference(Struct, frozen=True):
+    """Where the untouched original is: sealed in ``topic`` under ``sha256``, or nowhere (None)."""
+
+    sha256: str
+    size: int
+    topic: str | None = None
 
 
 class Rating(Struct, frozen=True):
@@ -105,7 +287,11 @@ class Rating(Struct, frozen=True):
 
 
 class FeedbackReceived(Struct, frozen=True, tag_field="type", tag="feedback.received.v1"):
-    """One revision of one item as intake accepted it (topic ``feedback.received``)."""
+    """One revision of one item as intake accepted it (topic ``feedback.received``).
+
+    ``text`` and every other free text is redacted; ``redacted`` counts what was taken out, by kind.
+    Of a conversation ``text`` holds the customer's words only; ``turns`` has both sides.
+    """
 
     feedback_id: str
     tenant: str
@@ -125,6 +311,28 @@ class FeedbackReceived(Struct, frozen=True, tag_field="type", tag="feedback.rece
     truncated: bool = False
     content_hash: str = ""
     attributes: dict[str, str | int | float | bool] = {}
+    op: Operation = Operation.CREATE
+    provider: str = ""
+    medium: Medium | None = None
+    title: str | None = None
+    parent_id: str | None = None
+    url: str | None = None
+    edited_at: Int64 | None = None
+    time_quality: TimeQuality | None = None
+    language_source: LanguageSource | None = None
+    language_confidence: float | None = None
+    turns: tuple[Turn, ...] = ()
+    call: Call | None = None
+    attachments: tuple[Attachment, ...] = ()
+    engagement: Engagement | None = None
+    product: Product | None = None
+    authenticity: Authenticity | None = None
+    origin: Origin = Origin.HUMAN
+    may_auto_respond: bool = True
+    flags: tuple[Flag, ...] = ()
+    redacted: dict[str, int] = {}
+    repeat: Repeat | None = None
+    raw: RawReference | None = None
 
 
 class Evidence(Struct, frozen=True):

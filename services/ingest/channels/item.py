@@ -1,20 +1,51 @@
-"""What every channel adapter hands to intake: one item, normalised, not yet bound to a customer."""
+"""What every channel adapter hands to intake: one item, not yet bound to a customer or redacted."""
 
 from __future__ import annotations
 
 import msgspec
 
-from shared.events import Channel, Rating
+from shared.events import (
+    Attachment,
+    Authenticity,
+    Call,
+    Channel,
+    Engagement,
+    Flag,
+    Medium,
+    Operation,
+    Origin,
+    Product,
+    Rating,
+    Role,
+    TimeQuality,
+    Turn,
+)
 
 Scalar = str | int | float | bool
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
+class Alias(msgspec.Struct, frozen=True):
+    """Another identifier of the author: ``email:…``, ``tel:…`` or an account id.
+
+    ``verified``: the platform proved that it is theirs. Only verified ones ever link two customers.
+    """
+
+    value: str
+    verified: bool = False
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One revision of one item of a source.
 
     ``author`` identifies the customer within the source (address, number, handle, account id) and
-    never leaves intake as such. ``occurred_at`` is what the source states (ms since the epoch, UTC),
-    even if it lies in the future. ``source`` None: whatever the door says.
+    never leaves intake as such; ``display_name`` and ``handle`` are public names and may.
+    ``author_verified`` says that the platform proved it. ``occurred_at`` is what the source states (ms
+    since the epoch, UTC), even if it lies in the future. ``source`` None: whatever the door says.
+
+    ``revision`` None derives it from the content, so an edit is a new revision by itself. ``text`` is
+    what is classified: the customer's own words, of a conversation only theirs (``turns`` has all),
+    with the title in front where the platform shows it so (``with_title``).
+    ``original`` is the untouched message, where stripping quotes or signatures lost something.
     """
 
     native_id: str
@@ -28,3 +59,37 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     language: str | None = None
     rating: Rating | None = None
     attributes: dict[str, Scalar] = {}
+
+    op: Operation = Operation.CREATE
+    revision: str | None = None
+    medium: Medium | None = None
+    title: str | None = None
+    parent_id: str | None = None
+    url: str | None = None
+    edited_at: int | None = None
+    time_quality: TimeQuality | None = None
+    role: Role = Role.CUSTOMER
+    author_verified: bool = False
+    display_name: str | None = None
+    handle: str | None = None
+    badge: bool = False
+    country: str | None = None
+    aliases: tuple[Alias, ...] = ()
+    turns: tuple[Turn, ...] = ()
+    call: Call | None = None
+    attachments: tuple[Attachment, ...] = ()
+    engagement: Engagement | None = None
+    product: Product | None = None
+    authenticity: Authenticity | None = None
+    origin: Origin = Origin.HUMAN
+    may_auto_respond: bool = True
+    flags: tuple[Flag, ...] = ()
+    original: bytes | None = None
+
+
+def with_title(title: str | None, text: str) -> str:
+    """Return ``text`` under its title, unless it begins with it anyway."""
+    title = (title or "").strip()
+    if not title or text.lstrip().startswith(title):
+        return text
+    return f"{title}\n\n{text}".rstrip()

@@ -1,0 +1,174 @@
+"""What a provider is to intake: one pure module in ``providers/`` that says how its requests are
+authenticated, what is in them, and what its platform can and cannot do.
+
+A module defines ``PROVIDER``; ``providers.load()`` finds it by itself. Nothing else has to be touched
+to add one (deploy/docs/tutorials/new-provider.md).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+
+from services.ingest.channels.hook import Hook
+from services.ingest.channels.item import Item
+from services.ingest.channels.rejection import Refusal, Rejected
+from shared.events import Channel
+
+T = TypeVar("T")
+DAY_S = 86_400
+
+
+class Unauthentic(Exception):
+    """A request is not proven to come from the provider; ``detail`` never repeats a secret."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class KeyNeeded(Exception):
+    """The signature can only be checked with the key at ``url``, which ``Credentials.keys`` lacks.
+
+    The module has checked that ``url`` is one of the provider's own; whoever catches this fetches it,
+    keeps it, and asks again.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a source is configured with, as far as the pure modules need it.
+
+    ``region`` is the ISO 3166 region of numbers without a country code; ``options`` are the
+    provider's own, checked against ``Provider.options``.
+    """
+
+    name: str
+    region: str | None = None
+    languages: tuple[str, ...] = ()
+    options: Mapping[str, str] = {}
+
+    def option(self, name: str, default: str = "") -> str:
+        """Return an option of the provider."""
+        return self.options.get(name, default)
+
+    def listed(self, name: str) -> tuple[str, ...]:
+        """Return an option that holds words separated by commas or white space."""
+        return tuple(self.option(name).replace(",", " ").split())
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """Secrets of a source: up to two are valid at the same time, so that they can be rotated.
+
+    ``keys`` holds public keys and certificates that were fetched, by URL.
+    """
+
+    secrets: tuple[bytes, ...] = ()
+    keys: Mapping[str, bytes] = {}
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """How a request was authenticated.
+
+    ``nonce`` is set where the signature does not cover the body: one nonce may be used again (the
+    provider retries) but only with the same body.
+    """
+
+    method: str
+    nonce: str | None = None
+
+
+class Ignored(enum.StrEnum):
+    """Why a part of a request is no feedback; counted, never an error."""
+
+    PING = "ping"
+    RECEIPT = "receipt"
+    OWN = "own"
+    REACTION = "reaction"
+    STATUS = "status"
+    PARTIAL = "partial"
+    UNSUPPORTED = "unsupported"
+
+
+class Unfit(msgspec.Struct, frozen=True):
+    """A part of a request that should have been an item and cannot become one: a dead letter."""
+
+    reason: Refusal
+    detail: str
+    payload: bytes
+
+    @classmethod
+    def of(cls, rejected: Rejected, payload: bytes) -> Unfit:
+        """Return the part that was rejected."""
+        return cls(rejected.reason, rejected.detail, payload)
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in a request: items to take, parts that are unfit, parts that are nothing to us."""
+
+    items: tuple[Item, ...] = ()
+    unfit: tuple[Unfit, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that a provider expects in a form of its own."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "text/plain"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capability:
+    """What the platform allows: what can be caught up with, and how an answer may look.
+
+    ``redelivery_s``: how long it may send the same again; ids are remembered for longer than that.
+    ``history_s``: how far back it can be read after an outage, None: not at all.
+    ``reply_window_s``: how long after an item an answer is possible, None: for ever.
+    """
+
+    redelivery_s: int = 3 * DAY_S
+    history_s: int | None = None
+    reply_max_chars: int | None = None
+    replies_per_item: int | None = None
+    reply_edit_allowed: bool = False
+    reply_window_s: int | None = None
+    public: bool = False
+
+
+Verify = Callable[[Hook, Credentials, Settings], Proof]
+Parse = Callable[[Hook, Settings], Delivery]
+Challenge = Callable[[Hook, Credentials, Settings], Reply | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """One provider.
+
+    ``verify`` raises ``Unauthentic`` or ``KeyNeeded``; ``parse`` raises ``Rejected`` when the whole
+    request is unreadable and nothing else, whatever the bytes. ``challenge`` answers a request that
+    only proves that the address is ours (None: it is no such request); it is asked first, so it checks
+    the secret itself. ``reply`` is the answer to a request that was taken, None: a JSON summary.
+    ``secret`` and ``options`` say, for people, what is to be configured; ``pull``: its items are
+    fetched by a collector, so there is no address to call and ``verify``/``parse`` may be missing.
+    """
+
+    name: str
+    title: str
+    channel: Channel
+    capability: Capability
+    secret: str = ""
+    verify: Verify | None = None
+    parse: Parse | None = None
+    challenge: Challenge | None = None
+    reply: Reply | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    pull: bool = False
