@@ -110,12 +110,27 @@ class Unfit(msgspec.Struct, frozen=True):
         return cls(rejected.reason, rejected.detail, payload)
 
 
+class Fetch(msgspec.Struct, frozen=True):
+    """An item that a request only names: it is at ``url``, to be had with the source's own token.
+
+    The module has checked that ``url`` is one of the provider's own. ``native_id`` is that of the item
+    to come.
+    """
+
+    url: str
+    native_id: str
+
+
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in a request: items to take, parts that are unfit, parts that are nothing to us."""
+    """What is in a request: items to take, parts that are unfit, parts that are nothing to us.
+
+    ``fetch``: items that still have to be got.
+    """
 
     items: tuple[Item, ...] = ()
     unfit: tuple[Unfit, ...] = ()
     ignored: tuple[Ignored, ...] = ()
+    fetch: tuple[Fetch, ...] = ()
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
