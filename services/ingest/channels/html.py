@@ -25,14 +25,18 @@ _HIDDEN = re.compile(
     r"display:none|visibility:hidden|mso-hide:all|(?:max-height|font-size|opacity):0(?:px|;|$)"
 )
 # Never nested by themselves: without an end tag, or closed by the next of their kind.
-_FLAT = frozenset(
-    "br img hr input meta link wbr col area base source p li dd dt option tr td th".split()
-)
-_BREAKING = frozenset(
-    "p div li ul ol table tr h1 h2 h3 h4 h5 h6 blockquote pre hr section article header footer "
-    "address dl dt dd form fieldset center main aside nav figure figcaption".split()
-)
-_PARAGRAPH = frozenset("p h1 h2 h3 h4 h5 h6 blockquote pre ul ol table".split())
+_FLAT = frozenset({
+    "br", "img", "hr", "input", "meta", "link", "wbr", "col", "area", "base", "source", "p",
+    "li", "dd", "dt", "option", "tr", "td", "th",
+})  # fmt: skip
+_BREAKING = frozenset({
+    "p", "div", "li", "ul", "ol", "table", "tr", "h1", "h2", "h3", "h4", "h5", "h6",
+    "blockquote", "pre", "hr", "section", "article", "header", "footer", "address", "dl",
+    "dt", "dd", "form", "fieldset", "center", "main", "aside", "nav", "figure", "figcaption",
+})  # fmt: skip
+_PARAGRAPH = frozenset({
+    "p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre", "ul", "ol", "table",
+})  # fmt: skip
 _CELL = frozenset({"td", "th"})
 _DROPPED = "script,style,head,title,template,svg,object,iframe,[hidden]"
 _QUOTES = (
