@@ -36,7 +36,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str | None = None
     headers: dict[str, str] = {}
     body: str | None = None
-    json: JsonValue | None = None
+    json: JsonValue = msgspec.Raw()
     form: list[tuple[str, str]] | None = None
     base64: str | None = None
     unsigned: bool = False
@@ -51,7 +51,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return the bytes of the body."""
         if self.body is not None:
             return self.body.encode()
-        if self.json is not None:
+        if bytes(self.json):
             return bytes(self.json)
         if self.form is not None:
             return urlencode(self.form).encode()
@@ -71,8 +71,10 @@ class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All cases of one provider.
 
-    ``signature`` lists the headers (or, for a token in the URL, ``?name``) that authenticate;
-    ``covers_body`` and ``dated`` say what else a forger must fail on: another body, another time.
+    ``signature`` lists what authenticates, each part of which a forger must get right: headers, or
+    ``?name`` for a parameter of the URL, ``=name`` for a field of an urlencoded body, ``$name`` for a
+    member of a JSON body. ``covers_body`` and ``dated`` say what else a forger must fail on: another
+    body, another time.
     """
 
     provider: str
@@ -108,7 +110,7 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         headers = {name.lower(): value for name, value in case.headers.items()}
         if case.form is not None:
             headers.setdefault("content-type", "application/x-www-form-urlencoded")
-        elif case.json is not None:
+        elif bytes(case.json):
             headers.setdefault("content-type", "application/json")
         return Hook(
             method=case.method,
