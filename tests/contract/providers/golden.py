@@ -129,7 +129,7 @@ def load(provider: str) -> Golden:
 def rendered(delivery: Delivery) -> dict[Literal["items", "ignored", "unfit"], list[object]]:
     """Return ``delivery`` in the form in which a case expects it."""
     return {
-        "items": [msgspec.to_builtins(item) for item in delivery.items],
+        "items": [msgspec.json.decode(msgspec.json.encode(item)) for item in delivery.items],
         "ignored": [str(reason) for reason in delivery.ignored],
         "unfit": [str(unfit.reason) for unfit in delivery.unfit],
     }
