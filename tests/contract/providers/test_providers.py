@@ -6,6 +6,7 @@ one: no signature, another secret, another body, another time, garbage in place 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -165,23 +166,46 @@ def _forgeries(cases: Golden) -> Iterator[tuple[str, Hook, Credentials]]:
 
 
 def _value(hook: Hook, part: str) -> str:
-    return hook.query.get(part[1:], "") if part.startswith("?") else hook.header(part.lower())
+    kind, name = part[0], part[1:]
+    if kind == "?":
+        return hook.query.get(name, "")
+    if kind == "=":
+        return dict(_fields(hook)).get(name, "")
+    if kind == "$":
+        return str(json.loads(hook.body).get(name, ""))
+    return hook.header(part.lower())
 
 
 def _replaced(hook: Hook, part: str, value: str | None) -> Hook:
-    if part.startswith("?"):
+    kind, name = part[0], part[1:]
+    if kind == "?":
         url = urlsplit(hook.url)
-        pairs = [
-            pair for pair in parse_qsl(url.query, keep_blank_values=True) if pair[0] != part[1:]
-        ]
-        if value is not None:
-            pairs.append((part[1:], value))
-        query = urlencode(pairs, errors="surrogateescape")
+        query = _urlencoded(parse_qsl(url.query, keep_blank_values=True), name, value)
         return msgspec.structs.replace(hook, url=urlunsplit(url._replace(query=query)))
-    headers = {name: text for name, text in hook.headers.items() if name != part.lower()}
-    if value is not None:
-        headers[part.lower()] = value
-    return msgspec.structs.replace(hook, headers=headers)
+    if kind == "=":
+        body = _urlencoded(_fields(hook), name, value).encode()
+        return msgspec.structs.replace(hook, body=body)
+    if kind == "$":
+        members = json.loads(hook.body)
+        members.pop(name, None)
+        return msgspec.structs.replace(
+            hook, body=json.dumps(members | _member(name, value)).encode()
+        )
+    headers = {key: text for key, text in hook.headers.items() if key != part.lower()}
+    return msgspec.structs.replace(hook, headers=headers | _member(part.lower(), value))
+
+
+def _member(name: str, value: str | None) -> dict[str, str]:
+    return {} if value is None else {name: value}
+
+
+def _fields(hook: Hook) -> list[tuple[str, str]]:
+    return parse_qsl(hook.body.decode(), keep_blank_values=True)
+
+
+def _urlencoded(pairs: list[tuple[str, str]], name: str, value: str | None) -> str:
+    kept = [pair for pair in pairs if pair[0] != name]
+    return urlencode([*kept, *_member(name, value).items()], errors="surrogateescape")
 
 
 @pytest.mark.parametrize("name", SIGNED)
