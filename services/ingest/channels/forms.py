@@ -35,7 +35,18 @@ MULTIPART = "multipart/form-data"
 
 _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 _STEP = 1 << 16
+_NAMES = aliases | {"windows_874": "cp874", "iso_8859_8_i": "iso8859_8", "x_sjis": "shift_jis"}
 _CHARSETS = frozenset(aliases.values()) - {"mbcs"} | {"koi8_u", "cp874", "utf_8_sig"}
+_MEANT = {  # what mail under these names really is in (WHATWG Encoding, section 4.2)
+    "ascii": "utf_8",
+    "latin_1": "cp1252",
+    "iso8859_9": "cp1254",
+    "tis_620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "euc_kr": "cp949",
+    "shift_jis": "cp932",
+}
 _MAX_CHARSET_CHARS = 40
 
 
@@ -145,7 +156,8 @@ def decoded(raw: bytes, charset: str) -> str:
     for ever, and ``punycode`` takes quadratic time.
     """
     name = normalize_encoding(charset.strip().lower()[:_MAX_CHARSET_CHARS])
-    name = aliases.get(name, name)
+    name = _NAMES.get(name, name)
+    name = _MEANT.get(name, name)
     if name not in _CHARSETS or not codecs.lookup(name)._is_text_encoding:
         return _utf8(raw)
     return raw.decode(name, "replace")
