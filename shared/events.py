@@ -405,12 +405,18 @@ class OutcomeKind(enum.StrEnum):
 
 
 class NoCaseReason(enum.StrEnum):
-    """Why a feedback opened no case. It is counted all the same."""
+    """Why a feedback opened no case. It is counted all the same.
+
+    ``machine``: no person wrote it; ``own_side``: we did; ``deleted``: no live case lists the item.
+    """
 
     PRAISE = "praise"
     QUESTION = "question"
     SUGGESTION = "suggestion"
     NOT_NEGATIVE = "not_negative"
+    MACHINE = "machine"
+    OWN_SIDE = "own_side"
+    DELETED = "deleted"
 
 
 class FeedbackOutcome(Struct, frozen=True, tag_field="type", tag="feedback.outcome.v1"):
@@ -504,18 +510,56 @@ class FollowUp(Struct, frozen=True):
     changed_at: int | None = None
 
 
+class Cause(enum.StrEnum):
+    """What made a decision: feeds the audit event, the metric label and the tests alike.
+
+    A feedback that joins a case does so as ``feedback`` or ``repeat_contact`` (said before in nearly
+    the same words), both of which count as contacts, or without counting: as ``revision`` or
+    ``deletion`` of an item that the case lists, as ``machine`` mail, or as a message of our
+    ``own_side``.
+    """
+
+    FEEDBACK = "feedback"
+    COMMAND = "command"
+    ACK_TIMEOUT = "ack_timeout"
+    ACK_EXPIRED = "ack_expired"
+    SEVERITY_RAISED = "severity_raised"
+    REPEAT = "repeat"
+    REOPENED = "reopened"
+    RESOLVED = "resolved"
+    FOLLOW_UP = "follow_up"
+    FOLLOW_UP_OVERDUE = "follow_up_overdue"
+    FOLLOW_UPS_SETTLED = "follow_ups_settled"
+    REPEAT_CONTACT = "repeat_contact"
+    REVISION = "revision"
+    DELETION = "deletion"
+    MACHINE = "machine"
+    OWN_SIDE = "own_side"
+
+
 class FeedbackRef(Struct, frozen=True):
-    """A feedback that belongs to a case: enough to read, not the whole item."""
+    """A feedback that belongs to a case: enough to read, not the whole item.
+
+    ``item`` is what its revisions have in common: 12 hex digits over source and native id, "" in
+    older events. ``cause`` says as what it joined. A revision takes the place of the one before.
+    """
 
     feedback_id: str
     channel: Channel
     severity: Severity
     received_at: int
     excerpt: str
+    item: str = ""
+    cause: Cause = Cause.FEEDBACK
+    deleted: bool = False
 
 
 class Case(Struct, frozen=True, tag_field="type", tag="case.v1"):
-    """Snapshot of a case: value of the compacted topic ``case.state``, part of every case event."""
+    """Snapshot of a case: value of the compacted topic ``case.state``, part of every case event.
+
+    ``feedback_count`` counts what the customer sent: no revisions, machines or replies of ours.
+    ``backfilled``: all it knows is imported history, so nobody is paged until something new comes.
+    """
 
     MAX_REFS: ClassVar[int] = 20
 
@@ -546,6 +590,7 @@ class Case(Struct, frozen=True, tag_field="type", tag="case.v1"):
     resolution: str | None = None
     closed_at: int | None = None
     reopen_count: int = 0
+    backfilled: bool = False
 
     @property
     def next_due_at(self) -> int | None:
@@ -573,22 +618,6 @@ class CaseEventKind(enum.StrEnum):
     FOLLOW_UP_WAIVED = "followup.waived"
     FOLLOW_UP_MISSED = "followup.missed"
     COMMAND_REFUSED = "command.refused"
-
-
-class Cause(enum.StrEnum):
-    """What made a decision: feeds the audit event, the metric label and the tests alike."""
-
-    FEEDBACK = "feedback"
-    COMMAND = "command"
-    ACK_TIMEOUT = "ack_timeout"
-    ACK_EXPIRED = "ack_expired"
-    SEVERITY_RAISED = "severity_raised"
-    REPEAT = "repeat"
-    REOPENED = "reopened"
-    RESOLVED = "resolved"
-    FOLLOW_UP = "follow_up"
-    FOLLOW_UP_OVERDUE = "follow_up_overdue"
-    FOLLOW_UPS_SETTLED = "follow_ups_settled"
 
 
 class Refusal(enum.StrEnum):

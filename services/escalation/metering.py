@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from services.escalation.view.model import Checkpoint, View
+from services.escalation.view.model import STANDINGS, Checkpoint, View
 from shared.clock import Clock
 from shared.errors import Transient
-from shared.events import CaseEvent, CaseEventKind, CaseState, Channel, FeedbackOutcome, Severity
+from shared.events import CaseEvent, CaseEventKind, Channel, FeedbackOutcome, Severity
 from shared.metrics import Metrics
 
 STANDING_EVERY_S = 1.0
@@ -61,7 +61,7 @@ class Meter:
             case CaseEventKind.ACK_TIMED_OUT:
                 metrics.sla_breaches.labels(severity, "ack").inc()
                 metrics.followup_lateness.observe(late_s)
-            case CaseEventKind.ACKNOWLEDGED:
+            case CaseEventKind.ACKNOWLEDGED if not case.backfilled:  # nobody was asked to
                 metrics.ack_duration.labels(severity).observe(since_opening_s)
                 if case.escalation.epoch == 1 and case.escalation.step == 1:
                     metrics.sla_met.labels(severity, "ack").inc()
@@ -99,7 +99,7 @@ class Meter:
         self._metrics.redis_up.set(1)
         self._metrics.timers_pending.set(timers)
         for severity in Severity:
-            for state in (CaseState.OPEN, CaseState.ACKNOWLEDGED, CaseState.RESOLVED):
+            for state in STANDINGS:
                 value = counts.get((severity, state), 0)
                 self._metrics.escalations_open.labels(severity, state).set(value)
             if severity in oldest:

@@ -278,6 +278,19 @@ def test_cases_are_counted_by_severity_and_state(store: Store) -> None:
     assert standing.timers == 1
 
 
+def test_an_open_case_that_waits_for_nobody_is_counted_apart(store: Store) -> None:
+    quiet = msgspec.structs.replace(case("c1"), backfilled=True)
+    taken = msgspec.structs.replace(case("c2", state=CaseState.ACKNOWLEDGED), backfilled=True)
+    store.view.apply(0, None, FIRST, Changes(cases=[quiet, taken]))
+    standing = store.view.standing(0, FIRST)
+    assert counts(standing) == {("high", "backfilled"): 1, ("high", "acknowledged"): 1}
+    assert standing.oldest_unacknowledged == {}
+    store.view.apply(0, FIRST, SECOND, Changes(cases=[case("c1", seq=2)]))
+    standing = store.view.standing(0, SECOND)
+    assert counts(standing) == {("high", "open"): 1, ("high", "acknowledged"): 1}
+    assert standing.oldest_unacknowledged == {"high": NOW}
+
+
 def test_a_case_is_counted_where_it_stands_now(store: Store) -> None:
     store.view.apply(0, None, FIRST, Changes(cases=[case()]))
     moved = case(severity=Severity.CRITICAL, state=CaseState.ACKNOWLEDGED)

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from services.classifier.severity import Classifier
 from services.classifier.severity.normalise import Folded, fold
-from shared.events import Channel, Classification, FeedbackReceived, Kind, Severity
+from shared.events import (
+    Call,
+    CallOutcome,
+    Channel,
+    Classification,
+    FeedbackReceived,
+    Kind,
+    Operation,
+    Rating,
+    Severity,
+    Transcript,
+)
 
 CLASSIFIER = Classifier.bundled()
 SEEDS = [
@@ -29,21 +41,32 @@ TEXTS = st.lists(st.one_of(st.text(max_size=12), st.sampled_from(SEEDS)), max_si
 LANGUAGES = st.sampled_from([None, "en", "de", "ja", "ar", "fi", "pt-BR", "??"])
 
 
-def _classify(text: str, channel: Channel, language: str | None) -> Classification:
-    return CLASSIFIER.classify(
-        FeedbackReceived(
-            feedback_id="f",
-            tenant="t",
-            source="s",
-            channel=channel,
-            native_id="n",
-            record_key="k",
-            customer_key="c",
-            received_at=0,
-            text=text,
-            language=language,
-        )
+CALLS = st.none() | st.builds(
+    Call,
+    call_id=st.just("c1"),
+    outcome=st.none() | st.sampled_from(CallOutcome),
+    transcript=st.sampled_from(Transcript),
+)
+RATINGS = st.none() | st.builds(Rating, value=st.floats(0, 5))
+
+
+def _item(text: str, channel: Channel, language: str | None) -> FeedbackReceived:
+    return FeedbackReceived(
+        feedback_id="f",
+        tenant="t",
+        source="s",
+        channel=channel,
+        native_id="n",
+        record_key="k",
+        customer_key="c",
+        received_at=0,
+        text=text,
+        language=language,
     )
+
+
+def _classify(text: str, channel: Channel, language: str | None) -> Classification:
+    return CLASSIFIER.classify(_item(text, channel, language))
 
 
 @settings(max_examples=300, deadline=None)
@@ -54,7 +77,8 @@ def test_any_text_gets_a_sound_classification(
 ) -> None:
     found = _classify(text, channel, language)
     assert 0.0 <= found.confidence <= 1.0
-    assert 1 <= len(found.reasons) <= 3
+    assert len(found.reasons) <= 3
+    assert found.reasons or not text.strip()
     assert len(set(found.reasons)) == len(found.reasons)
     for evidence in found.evidence:
         assert 0 <= evidence.start < evidence.end <= len(text)
@@ -62,6 +86,19 @@ def test_any_text_gets_a_sound_classification(
     if found.severity in {Severity.CRITICAL, Severity.HIGH}:
         assert found.evidence
         assert found.kind in {Kind.COMPLAINT, Kind.QUESTION}
+
+
+@settings(max_examples=200, deadline=None)
+@given(TEXTS, st.sampled_from(Channel), CALLS, RATINGS, st.sampled_from(Operation))
+def test_silence_is_looked_at_and_a_deletion_raises_nothing(
+    text: str, channel: Channel, call: Call | None, rating: Rating | None, op: Operation
+) -> None:
+    item = _item(text, channel, None)
+    found = CLASSIFIER.classify(structs.replace(item, call=call, rating=rating, op=op))
+    if op is Operation.DELETE:
+        assert (found.severity, found.kind) == (Severity.LOW, Kind.OTHER)
+    elif rating is None and not text.strip():
+        assert (found.severity, found.kind) == (Severity.UNDETERMINED, Kind.OTHER)
 
 
 @settings(max_examples=100, deadline=None)

@@ -10,19 +10,23 @@ from services.classifier.severity.matching import Hit
 from services.classifier.severity.normalise import Folded
 from services.classifier.severity.schema import LANGUAGES, RANK
 from shared.events import (
+    Call,
     Channel,
     Classification,
     Evidence,
     FeedbackReceived,
     Kind,
+    Operation,
     Reason,
     Severity,
+    Transcript,
 )
 
 MAX_REASONS = 3
 MAX_EVIDENCE = 8
 _SURE_LIMIT = 0.97
 _DIRECT = frozenset({Channel.EMAIL, Channel.PHONE})
+_UNHEARD = frozenset({Transcript.FAILED, Transcript.PENDING})
 
 
 class Verdict(NamedTuple):
@@ -36,7 +40,14 @@ class Verdict(NamedTuple):
 
 
 def decide(feedback: FeedbackReceived, hits: Sequence[Hit], language: str | None) -> Verdict:
-    """Return the verdict on ``feedback``; a muting hit stands alone."""
+    """Return the verdict on ``feedback``; a muting hit stands alone.
+
+    A deletion says nothing. What nobody can read yet (a missed call, a failed transcript, a picture)
+    is left undetermined, without a reason: a person has to look, and nothing tells it from the
+    customer's other issues.
+    """
+    if feedback.op is Operation.DELETE:
+        return Verdict(Severity.LOW, Kind.OTHER, (Reason.OTHER,), 1.0)
     muted = [hit for hit in hits if hit.rule.mutes]
     ranked = sorted(
         muted or hits, key=lambda hit: (-hit.rule.rank, -hit.rule.confidence, hit.start)
@@ -71,6 +82,8 @@ def _benign(ranked: list[Hit]) -> Verdict:
 
 
 def _silent(feedback: FeedbackReceived, language: str | None) -> Verdict:
+    if feedback.rating is None and not _can_be_read(feedback.text, feedback.call):
+        return Verdict(Severity.UNDETERMINED, Kind.OTHER, (), 0.0)
     if not signals.substantial(feedback.text):
         return Verdict(Severity.LOW, Kind.OTHER, (Reason.OTHER,), 0.8)
     if language not in LANGUAGES and feedback.rating is None:
@@ -81,6 +94,11 @@ def _silent(feedback: FeedbackReceived, language: str | None) -> Verdict:
         # Who writes or calls directly wants something: three of four such texts are problems.
         return Verdict(Severity.MEDIUM, Kind.COMPLAINT, (Reason.OTHER,), 0.35)
     return Verdict(Severity.LOW, Kind.OTHER, (Reason.OTHER,), 0.4)
+
+
+def _can_be_read(text: str, call: Call | None) -> bool:
+    """Tell whether there are words, and they are what was said: a transcript may be missing."""
+    return bool(text.strip()) and (call is None or call.transcript not in _UNHEARD)
 
 
 def _with_facts(feedback: FeedbackReceived, verdict: Verdict) -> Verdict:

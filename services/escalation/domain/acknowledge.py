@@ -22,9 +22,10 @@ _WAITING: Final = frozenset({EscalationStatus.PENDING, EscalationStatus.EXHAUSTE
 
 
 def acknowledge(draft: Draft, policy: Policy, note: str | None) -> Refusal | None:
-    """Stop the ladder: somebody works on it. Refused unless the escalation waits for that."""
+    """Stop the ladder: somebody works on it. Refused unless the case waits for that."""
     case = draft.case
-    if case.state is not CaseState.OPEN or case.escalation.status not in _WAITING:
+    waits = case.escalation.status in _WAITING or case.backfilled
+    if case.state is not CaseState.OPEN or not waits:
         return Refusal.WRONG_STATE
     draft.disarm(TimerKind.STEP)
     escalation.move(draft, status=EscalationStatus.ACKNOWLEDGED)
@@ -33,7 +34,8 @@ def acknowledge(draft: Draft, policy: Policy, note: str | None) -> Refusal | Non
         acknowledged_at=draft.now,
         acknowledged_by=draft.origin.actor,
     )
-    _arm_expiry(draft, policy)
+    if not case.backfilled:  # whom nobody was paged for, nobody is paged for again
+        renew(draft, policy)
     draft.emit(
         CaseEventKind.ACKNOWLEDGED,
         Cause.COMMAND,
@@ -47,7 +49,7 @@ def acknowledge(draft: Draft, policy: Policy, note: str | None) -> Refusal | Non
 def extend(draft: Draft, policy: Policy) -> None:
     """Push the expiry, if one is armed: somebody was active on the case."""
     if any(timer.kind is TimerKind.ACK_EXPIRY for timer in draft.case.timers):
-        _arm_expiry(draft, policy)
+        renew(draft, policy)
 
 
 def expired(draft: Draft, policy: Policy, due_at: int) -> None:
@@ -62,7 +64,8 @@ def expired(draft: Draft, policy: Policy, due_at: int) -> None:
     escalation.exhaust(draft, policy, Cause.ACK_EXPIRED, due_at)
 
 
-def _arm_expiry(draft: Draft, policy: Policy) -> None:
+def renew(draft: Draft, policy: Policy) -> None:
+    """Let the acknowledgement hold from now on, for as long as the case's severity allows."""
     expiry_ms = policy.plan(draft.case.severity).ack_expiry_ms
     draft.disarm(TimerKind.ACK_EXPIRY)
     if expiry_ms is not None:

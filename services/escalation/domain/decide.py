@@ -24,6 +24,7 @@ from shared.events import (
     Case,
     CaseCommand,
     CaseEvent,
+    CaseState,
     FeedbackClassified,
     FeedbackOutcome,
     OutcomeKind,
@@ -106,11 +107,13 @@ def _feedback(
     origin = Origin(feedback.feedback_id, feedback.received_at)
     draft = Draft(route.case or intake.new_case(item, now), now, origin)
     if route.kind is OutcomeKind.CASE_OPENED:
-        intake.open_case(draft, policy)
+        intake.open_case(draft, item, route.cause, policy)
     elif route.kind is OutcomeKind.CASE_REOPENED:
-        intake.reopen(draft, item, policy)
+        intake.reopen(draft, item, route.cause, policy)
+    elif route.cause in grouping.REFERRING or draft.case.state is CaseState.RESOLVED:
+        intake.refer(draft, item, route.cause)
     else:
-        intake.attach(draft, item, policy)
+        intake.attach(draft, item, route.cause, policy)
     return _decision(draft, _outcome(item, route, draft.case.case_id, now))
 
 

@@ -31,6 +31,12 @@ def start(draft: Draft, policy: Policy, cause: Cause) -> None:
     begin_epoch(draft, policy, cause, run)
 
 
+def hold(draft: Draft) -> None:
+    """Leave the ladder alone, without an event of its own: imported history pages nobody."""
+    draft.change(backfilled=True)
+    move(draft, status=EscalationStatus.NONE)
+
+
 def begin_epoch(
     draft: Draft, policy: Policy, cause: Cause, epoch: Escalation, at: int | None = None
 ) -> None:

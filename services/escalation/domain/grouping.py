@@ -1,4 +1,28 @@
-"""Where a feedback belongs: a new case, an open one, a resolved one, or none with its reason."""
+"""Where a feedback belongs: a new case, an open one, a resolved one, or none with its reason.
+
+The first line that applies decides. *Its case* is the live (not closed) one that lists the item
+already, else the live one of its thread; an unresolved case goes before a resolved one. What only
+refers to a case (✎) changes neither its state, severity and clocks nor the count of its contacts.
+
+| feedback | with a case | cause | without |
+|---|---|---|---|
+| deleted | ✎ the case that lists the item | ``deletion`` | no case: ``deleted`` |
+| by an agent or a bot, or our own echo | ✎ its case | ``own_side`` | no case: ``own_side`` |
+| by a machine: not ``human``, not ``bulk`` | ✎ its case | ``machine`` | no case: ``machine`` |
+| item listed by an unresolved case | joins it, no contact | ``revision`` | – |
+| … by a resolved one, negative, not milder | reopens it within its window | ``revision`` | – |
+| … by a resolved one, milder or not negative | ✎ that case | ``revision`` | – |
+| in the thread of an unresolved case | joins it | see below | – |
+| said before (``repeat``) in an unresolved case | joins it, whatever the channel | see below | – |
+| negative, without a thread, same issue | joins the unresolved case | see below | – |
+| negative, thread or ``repeat`` of a resolved case | reopens it within its window | see below | – |
+| negative | | | opens a case |
+| anything else | | | no case: what it is |
+
+The cause of the rest is ``repeat_contact`` when intake marked a repetition, else ``feedback``.
+Deletion before creation: nothing is known of the item then, so the creation that comes later is
+treated like any other. Items are recognised as long as their case lists them (``Case.MAX_REFS``).
+"""
 
 from __future__ import annotations
 
@@ -7,17 +31,32 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.escalation.domain.policy import Policy
+from services.escalation.domain.severity import RANK
+from shared import ids
 from shared.events import (
     Case,
     CaseState,
+    Cause,
     FeedbackClassified,
+    FeedbackReceived,
+    FeedbackRef,
     Kind,
     NoCaseReason,
+    Operation,
+    Origin,
     OutcomeKind,
+    Repeat,
+    Role,
     Severity,
 )
 
+ITEM_DIGITS: Final = 12
+REFERRING: Final = frozenset({Cause.DELETION, Cause.OWN_SIDE, Cause.MACHINE})
+"""What is only noted in a case."""
+
 _UNRESOLVED: Final = frozenset({CaseState.OPEN, CaseState.ACKNOWLEDGED})
+_PEOPLE: Final = frozenset({Origin.HUMAN, Origin.BULK})
+_OURS: Final = frozenset({Role.AGENT, Role.BOT})
 _NO_CASE: Final = {
     Kind.PRAISE: NoCaseReason.PRAISE,
     Kind.QUESTION: NoCaseReason.QUESTION,
@@ -27,11 +66,12 @@ _NO_CASE: Final = {
 
 @dataclass(frozen=True)
 class Route:
-    """What becomes of a feedback; ``case`` is the one it attaches to or reopens."""
+    """What becomes of a feedback, and as what; ``case`` is the one it joins or reopens."""
 
     kind: OutcomeKind
     case: Case | None = None
     reason: NoCaseReason | None = None
+    cause: Cause = Cause.FEEDBACK
 
 
 def is_negative(item: FeedbackClassified) -> bool:
@@ -42,30 +82,93 @@ def is_negative(item: FeedbackClassified) -> bool:
 
 def is_known(cases: Iterable[Case], feedback_id: str) -> bool:
     """Tell whether a live case still lists the feedback: a guard, not the dedupe of the handler."""
-    return any(ref.feedback_id == feedback_id for case in cases for ref in case.feedback)
+    return any(_lists(case, feedback_id) for case in cases)
+
+
+def item_of(feedback: FeedbackReceived) -> str:
+    """Return what all revisions of an item have in common; the recipe of intake's contacts."""
+    return ids.digest(feedback.tenant, "item", feedback.source, feedback.native_id)[:ITEM_DIGITS]
+
+
+def listed(case: Case, feedback: FeedbackReceived) -> FeedbackRef | None:
+    """Return how ``case`` lists the item of ``feedback``, or None."""
+    item = item_of(feedback)
+    return next((ref for ref in case.feedback if ref.item == item), None)
+
+
+def repeat_of(feedback: FeedbackReceived) -> Repeat | None:
+    """Return the repetition that intake marked; a revision resembles itself, so that is none."""
+    return feedback.repeat if feedback.op is Operation.CREATE else None
 
 
 def route(cases: Collection[Case], item: FeedbackClassified, now: int, policy: Policy) -> Route:
     """Return where ``item`` belongs among the ``cases`` of its customer."""
-    thread = item.feedback.thread_id
-    in_thread = [case for case in cases if thread is not None and case.thread_id == thread]
-    unresolved = _newest(case for case in in_thread if case.state in _UNRESOLVED)
-    if not is_negative(item):
-        if unresolved is not None:
-            return Route(OutcomeKind.CASE_ATTACHED, unresolved)
+    feedback = item.feedback
+    live = [case for case in cases if case.state is not CaseState.CLOSED]
+    holder = _first(case for case in live if listed(case, feedback) is not None)
+    if feedback.op is Operation.DELETE:
+        return _reference(holder, Cause.DELETION, NoCaseReason.DELETED)
+    threaded = [case for case in live if _is_in_thread(case, feedback)]
+    if feedback.origin is Origin.OWN_ECHO or (feedback.author and feedback.author.role in _OURS):
+        return _reference(holder or _first(threaded), Cause.OWN_SIDE, NoCaseReason.OWN_SIDE)
+    if feedback.origin not in _PEOPLE:
+        return _reference(holder or _first(threaded), Cause.MACHINE, NoCaseReason.MACHINE)
+    revision = None if holder is None else _revision(holder, item, now, policy)
+    return revision or _message(live, threaded, item, now, policy)
+
+
+def _reference(case: Case | None, cause: Cause, reason: NoCaseReason) -> Route:
+    if case is None:
+        return Route(OutcomeKind.NO_CASE, reason=reason, cause=cause)
+    return Route(OutcomeKind.CASE_ATTACHED, case, cause=cause)
+
+
+def _revision(holder: Case, item: FeedbackClassified, now: int, policy: Policy) -> Route | None:
+    """Return the way of a further revision; None when it is too late to reopen its case."""
+    before = listed(holder, item.feedback)
+    milder = before is not None and RANK[item.classification.severity] < RANK[before.severity]
+    if holder.state in _UNRESOLVED or milder or not is_negative(item):
+        return Route(OutcomeKind.CASE_ATTACHED, holder, cause=Cause.REVISION)
+    if _may_reopen(holder, now, policy):
+        return Route(OutcomeKind.CASE_REOPENED, holder, cause=Cause.REVISION)
+    return None
+
+
+def _message(
+    live: Collection[Case],
+    threaded: Collection[Case],
+    item: FeedbackClassified,
+    now: int,
+    policy: Policy,
+) -> Route:
+    """Return the way of something new that a person wrote."""
+    repeat = repeat_of(item.feedback)
+    said = [case for case in live if repeat is not None and _lists(case, repeat.of)]
+    cause = Cause.FEEDBACK if repeat is None else Cause.REPEAT_CONTACT
+    unresolved = _unresolved(threaded) or _unresolved(said)
+    if unresolved is None and not is_negative(item):
         reason = _NO_CASE.get(item.classification.kind, NoCaseReason.NOT_NEGATIVE)
         return Route(OutcomeKind.NO_CASE, reason=reason)
-    if thread is None:
-        unresolved = _newest(case for case in cases if _same_issue(case, item, now, policy))
+    if unresolved is None and item.feedback.thread_id is None:
+        unresolved = _first(case for case in live if _is_same_issue(case, item, now, policy))
     if unresolved is not None:
-        return Route(OutcomeKind.CASE_ATTACHED, unresolved)
-    resolved = _newest(case for case in in_thread if _may_reopen(case, now, policy))
-    if resolved is not None:
-        return Route(OutcomeKind.CASE_REOPENED, resolved)
-    return Route(OutcomeKind.CASE_OPENED)
+        return Route(OutcomeKind.CASE_ATTACHED, unresolved, cause=cause)
+    for candidates in (threaded, said):
+        resolved = _first(case for case in candidates if _may_reopen(case, now, policy))
+        if resolved is not None:
+            return Route(OutcomeKind.CASE_REOPENED, resolved, cause=cause)
+    return Route(OutcomeKind.CASE_OPENED, cause=cause)
 
 
-def _same_issue(case: Case, item: FeedbackClassified, now: int, policy: Policy) -> bool:
+def _is_in_thread(case: Case, feedback: FeedbackReceived) -> bool:
+    return feedback.thread_id is not None and case.thread_id == feedback.thread_id
+
+
+def _lists(case: Case, feedback_id: str) -> bool:
+    return any(ref.feedback_id == feedback_id for ref in case.feedback)
+
+
+def _is_same_issue(case: Case, item: FeedbackClassified, now: int, policy: Policy) -> bool:
     """Without a thread: same channel, recent, and nothing says that it is about something else."""
     reasons = item.classification.reasons
     return (
@@ -82,5 +185,14 @@ def _may_reopen(case: Case, now: int, policy: Policy) -> bool:
     return now - case.resolved_at <= policy.plan(case.severity).reopen_ms
 
 
-def _newest(cases: Iterable[Case]) -> Case | None:
-    return max(cases, key=lambda case: (case.opened_at, case.case_id), default=None)
+def _unresolved(cases: Iterable[Case]) -> Case | None:
+    return _first(case for case in cases if case.state in _UNRESOLVED)
+
+
+def _first(cases: Iterable[Case]) -> Case | None:
+    """Return the newest unresolved case, else the newest one."""
+    return max(
+        cases,
+        key=lambda case: (case.state in _UNRESOLVED, case.opened_at, case.case_id),
+        default=None,
+    )

@@ -84,11 +84,12 @@ class MemoryView:
         counts: dict[tuple[str, str], int] = {}
         oldest: dict[str, int] = {}
         for case in (_decode(raw) for of in held.cases.values() for raw in of.values()):
-            if not group_of(case):
+            severity, _, standing = group_of(case).partition(":")
+            if not standing:
                 continue
-            pair = (str(case.severity), str(case.state))
+            pair = (severity, standing)
             counts[pair] = counts.get(pair, 0) + 1
-            if case.state is UNACKNOWLEDGED:
+            if standing == UNACKNOWLEDGED:
                 oldest[pair[0]] = min(oldest.get(pair[0], case.opened_at), case.opened_at)
         return Standing(counts, oldest, len(held.timers))
 

@@ -14,7 +14,11 @@ from typing import Protocol
 
 import msgspec
 
-from shared.events import Case
+from shared.events import Case, CaseState
+
+BACKFILLED = "backfilled"
+"""How an open case stands that nobody is asked to acknowledge; every other stands by its state."""
+STANDINGS = (CaseState.OPEN, CaseState.ACKNOWLEDGED, CaseState.RESOLVED, BACKFILLED)
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -54,7 +58,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Standing:
-    """Counts for the gauges: open cases by (severity, state), oldest unacknowledged opening time."""
+    """Counts for the gauges: live cases by (severity, standing), oldest unacknowledged opening."""
 
     open: Mapping[tuple[str, str], int]
     oldest_unacknowledged: Mapping[str, int]

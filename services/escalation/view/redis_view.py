@@ -14,7 +14,14 @@ import msgspec
 import redis
 from redis.exceptions import RedisError, ResponseError
 
-from services.escalation.view.model import Changes, Checkpoint, Found, Standing
+from services.escalation.view.model import (
+    BACKFILLED,
+    STANDINGS,
+    Changes,
+    Checkpoint,
+    Found,
+    Standing,
+)
 from shared.errors import Misconfigured, Transient
 from shared.events import Case, CaseState, Severity
 from shared.ids import record_key_of_case
@@ -29,8 +36,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 def group_of(case: Case) -> str:
-    """Return the ``severity:state`` a live case is counted under; empty for a closed one."""
-    return "" if case.state is CaseState.CLOSED else f"{case.severity}:{case.state}"
+    """Return the ``severity:standing`` a live case is counted under; empty for a closed one."""
+    if case.state is CaseState.CLOSED:
+        return ""
+    quiet = case.backfilled and case.state is UNACKNOWLEDGED
+    return f"{case.severity}:{BACKFILLED if quiet else case.state}"
 
 
 class RedisView:
@@ -109,12 +119,7 @@ class RedisView:
     def standing(self, partition: int, checkpoint: Checkpoint) -> Standing:
         """Return the counts for the gauges."""
         prefix = self._prefix(partition, checkpoint.epoch)
-        live = [
-            (severity, state)
-            for severity in Severity
-            for state in CaseState
-            if state is not CaseState.CLOSED
-        ]
+        live = [(severity, state) for severity in Severity for state in STANDINGS]
         with _transient():
             pipeline = self._redis.pipeline(transaction=False)
             for severity, state in live:

@@ -73,6 +73,7 @@ _PRAISE: Final = FeedbackReceived(
 )
 _GAS_CASE_ID: Final = "lumen:4242424242424242aaaaaaaaaaaaaaaa:0f1e2d3c4b5a"
 _SMALL_CASE_ID: Final = "lumen:00000000000000000000000000000001:aabbccddeeff"
+_IMPORTED_CASE_ID: Final = "lumen:00000000000000000000000000000005:5544332211aa"
 
 EXPECTED: Final[dict[str, Struct]] = {
     "feedback.received/v1/email_in_a_thread.json": FeedbackReceived(
@@ -195,6 +196,55 @@ EXPECTED: Final[dict[str, Struct]] = {
         decided_at=1_740_000_001_200,
         case_id=None,
         no_case_reason=NoCaseReason.PRAISE,
+    ),
+    "feedback.outcome/v1/machine_mail.json": FeedbackOutcome(
+        feedback_id="66666666666666666666666666666666",
+        tenant="lumen",
+        channel=Channel.EMAIL,
+        severity=Severity.LOW,
+        kind=OutcomeKind.NO_CASE,
+        received_at=1_750_000_400_000,
+        decided_at=1_750_000_400_031,
+        no_case_reason=NoCaseReason.MACHINE,
+    ),
+    "case/v1/backfilled.json": Case(
+        case_id=_IMPORTED_CASE_ID,
+        tenant="lumen",
+        record_key="lumen:00000000000000000000000000000005",
+        customer_key="00000000000000000000000000000005",
+        channel=Channel.REVIEWS,
+        source="app-store",
+        severity=Severity.MEDIUM,
+        kind=Kind.COMPLAINT,
+        state=CaseState.OPEN,
+        opened_at=1_750_000_500_000,
+        case_seq=3,
+        reasons=(Reason.QUALITY,),
+        thread_id="r-551",
+        feedback_count=2,
+        feedback=(
+            FeedbackRef(
+                feedback_id="50000000000000000000000000000001",
+                channel=Channel.REVIEWS,
+                severity=Severity.MEDIUM,
+                received_at=1_750_000_499_000,
+                excerpt="Il tostapane si spegne da solo.",
+                item="0123456789ab",
+                cause=Cause.FEEDBACK,
+                deleted=True,
+            ),
+            FeedbackRef(
+                feedback_id="50000000000000000000000000000002",
+                channel=Channel.EMAIL,
+                severity=Severity.MEDIUM,
+                received_at=1_750_000_499_500,
+                excerpt="Il mio tostapane si spegne da solo!",
+                item="ba9876543210",
+                cause=Cause.REPEAT_CONTACT,
+                deleted=False,
+            ),
+        ),
+        backfilled=True,
     ),
     "case/v1/resolved_with_follow_ups.json": Case(
         case_id=_GAS_CASE_ID,
@@ -340,6 +390,18 @@ EXPECTED: Final[dict[str, Struct]] = {
         refusal=Refusal.WRONG_STATE,
         note="No answer within 15 minutes.",
         feedback_received_at=1_750_000_000_123,
+    ),
+    "case.event/v1/deletion_noted.json": CaseEvent(
+        event_id="e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6e6",
+        kind=CaseEventKind.FEEDBACK_ATTACHED,
+        case_id=_IMPORTED_CASE_ID,
+        case_seq=3,
+        tenant="lumen",
+        at=1_750_000_600_000,
+        recorded_at=1_750_000_600_000,
+        cause=Cause.DELETION,
+        feedback_id="50000000000000000000000000000003",
+        feedback_received_at=1_750_000_599_000,
     ),
     "case.event/v1/command_refused.json": CaseEvent(
         event_id="d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5",

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from services.classifier.severity import Classifier
-from shared.events import Channel, Kind, Reason, Severity
+from shared.events import (
+    Call,
+    CallOutcome,
+    Channel,
+    Flag,
+    Kind,
+    Operation,
+    Reason,
+    Role,
+    Severity,
+    Transcript,
+    Turn,
+)
 from tests.unit.classifier.factory import feedback
 
 CRITERIA = [
@@ -70,10 +83,87 @@ def test_benign(classifier: Classifier, text: str) -> None:
     assert classifier.classify(feedback(text)).severity is Severity.LOW
 
 
-@pytest.mark.parametrize("text", ["", " \n", "?!", "ok", "\ud800", "😀" * 40])
+@pytest.mark.parametrize("text", ["?!", "ok", "\ud800", "😀" * 40])
 def test_no_content_is_low_other(classifier: Classifier, text: str) -> None:
     found = classifier.classify(feedback(text))
     assert (found.severity, found.kind) == (Severity.LOW, Kind.OTHER)
+
+
+TALKED = "The blue one came and the label said otter on the front of it."
+
+
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        ("", None),
+        (" \n\u00a0", None),
+        ("", Call(call_id="c1", outcome=CallOutcome.MISSED)),
+        ("", Call(call_id="c1", outcome=CallOutcome.ABANDONED)),
+        ("", Call(call_id="c1", outcome=CallOutcome.VOICEMAIL, transcript=Transcript.FAILED)),
+        ("", Call(call_id="c1", outcome=CallOutcome.ANSWERED, transcript=Transcript.PENDING)),
+        ("Hello?", Call(call_id="c1", transcript=Transcript.FAILED)),
+        (TALKED, Call(call_id="c1", transcript=Transcript.PENDING)),
+    ],
+)
+def test_what_nobody_can_read_yet_is_undetermined(
+    classifier: Classifier, text: str, call: Call | None
+) -> None:
+    item = structs.replace(feedback(text, channel=Channel.PHONE), call=call)
+    found = classifier.classify(item)
+    assert (found.severity, found.kind) == (Severity.UNDETERMINED, Kind.OTHER)
+    assert (found.confidence, found.reasons, found.evidence) == (0.0, (), ())
+
+
+@pytest.mark.parametrize("transcript", list(Transcript))
+def test_what_can_be_read_of_a_call_counts_whatever_its_transcript(
+    classifier: Classifier, transcript: Transcript
+) -> None:
+    call = Call(call_id="c1", transcript=transcript)
+    item = feedback("The charger caught fire", channel=Channel.PHONE)
+    found = classifier.classify(structs.replace(item, call=call))
+    assert (found.severity, found.reasons) == (Severity.CRITICAL, (Reason.SAFETY,))
+
+
+@pytest.mark.parametrize(
+    ("stars", "severity", "kind"),
+    [
+        (1, Severity.MEDIUM, Kind.COMPLAINT),
+        (3, Severity.LOW, Kind.OTHER),
+        (5, Severity.LOW, Kind.PRAISE),
+    ],
+)
+def test_a_rating_alone(
+    classifier: Classifier, stars: float, severity: Severity, kind: Kind
+) -> None:
+    found = classifier.classify(feedback("", channel=Channel.REVIEWS, stars=stars))
+    assert (found.severity, found.kind) == (severity, kind)
+
+
+@pytest.mark.parametrize("text", ["", "The charger caught fire"])
+def test_a_deletion_says_nothing(classifier: Classifier, text: str) -> None:
+    call = Call(call_id="c1", outcome=CallOutcome.MISSED)
+    item = structs.replace(feedback(text, stars=1), op=Operation.DELETE, call=call)
+    found = classifier.classify(item)
+    assert (found.severity, found.kind, found.evidence) == (Severity.LOW, Kind.OTHER, ())
+
+
+def test_only_the_text_is_classified(classifier: Classifier) -> None:
+    """The other side's words, the title and what the platform says are no words of the customer."""
+    item = structs.replace(
+        feedback("Do you take dogs over 20 kg?"),
+        title="My house is on fire",
+        turns=(Turn(speaker=Role.AGENT, text="Did anybody get injured in the fire?"),),
+        flags=(Flag.SPAM,),
+        attributes={"note": "ombudsman"},
+    )
+    found = classifier.classify(item)
+    assert (found.severity, found.kind) == (Severity.LOW, Kind.QUESTION)
+
+
+def test_spam_is_classified_like_anything_else(classifier: Classifier) -> None:
+    item = feedback("My toaster caught fire and my hand is burnt.")
+    flagged = structs.replace(item, flags=(Flag.SPAM,))
+    assert classifier.classify(flagged) == classifier.classify(item)
 
 
 def test_a_language_without_rules_is_undetermined(classifier: Classifier) -> None:

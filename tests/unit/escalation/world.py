@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from services.escalation.domain.decide import (
     CommandIn,
@@ -45,11 +46,13 @@ def feedback(
     channel: Channel = Channel.EMAIL,
     reasons: Iterable[Reason] = (),
     text: str = "It does not work.",
+    revision: str = "1",
+    **fields: Any,
 ) -> FeedbackClassified:
-    """Return the ``number``-th classified feedback of the customer."""
+    """Return the ``number``-th classified feedback of the customer; ``fields`` of what came in."""
     native_id = f"m{number}"
     received = FeedbackReceived(
-        feedback_id=ids.feedback_id(TENANT, "inbox", native_id, "1"),
+        feedback_id=ids.feedback_id(TENANT, "inbox", native_id, revision),
         tenant=TENANT,
         source="inbox",
         channel=channel,
@@ -58,7 +61,9 @@ def feedback(
         customer_key=CUSTOMER,
         received_at=received_at,
         text=text,
+        revision=revision,
         thread_id=thread,
+        **fields,
     )
     found = Classification(severity=severity, kind=kind, confidence=0.9, reasons=tuple(reasons))
     return FeedbackClassified(feedback=received, classification=found, classified_at=received_at)
@@ -102,11 +107,15 @@ class World:
         channel: Channel = Channel.EMAIL,
         reasons: Iterable[Reason] = (),
         text: str = "It does not work.",
+        number: int | None = None,
+        **fields: Any,
     ) -> Decision:
-        """Give a new feedback, received a second ago."""
+        """Give a feedback, received a second ago: a new item, or another revision of a known one."""
         self._numbers += 1
+        if number is not None:
+            fields = {"revision": f"r{self._numbers}"} | fields
         item = feedback(
-            self._numbers,
+            self._numbers if number is None else number,
             severity,
             kind,
             received_at=self.now - 1000,
@@ -114,6 +123,7 @@ class World:
             channel=channel,
             reasons=reasons,
             text=text,
+            **fields,
         )
         return self.give(FeedbackIn(item))
 

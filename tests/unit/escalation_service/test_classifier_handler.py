@@ -17,11 +17,14 @@ from shared import codec, topics
 from shared.clock import ManualClock
 from shared.config import Config
 from shared.events import (
+    Call,
+    CallOutcome,
     Classification,
     DeadLetter,
     FeedbackClassified,
     FeedbackReceived,
     Kind,
+    Operation,
     Severity,
 )
 from shared.metrics import Metrics
@@ -165,6 +168,23 @@ def test_a_text_that_cannot_be_classified_is_left_undetermined_and_looked_at() -
     assert (letter.reason, letter.offset, letter.copy) == ("handler_error", 1, True)
     assert letter.value == codec.encode(item(2, "boom"))
     assert rig.metric("tocsin_classifier_fallback_total", reason="error") == 1
+
+
+def test_what_has_no_words_leaves_classified_and_without_a_dead_letter() -> None:
+    missed = Call(call_id="c1", outcome=CallOutcome.MISSED)
+    rig = Rig()
+    work = rig.process([item(1, "", call=missed), item(2, ""), item(3, "", op=Operation.DELETE)])
+    found = [
+        (event.classification.severity, event.classification.kind) for event in classified(work)
+    ]
+    assert found == [
+        (Severity.UNDETERMINED, Kind.OTHER),
+        (Severity.UNDETERMINED, Kind.OTHER),
+        (Severity.LOW, Kind.OTHER),
+    ]
+    assert dead(work) == []
+    assert rig.metric("tocsin_classifier_fallback_total", reason="undetermined") == 2
+    assert rig.metric("tocsin_classifier_fallback_total", reason="error") == 0
 
 
 def test_a_text_that_fails_costs_its_neighbours_one_more_look_only() -> None:
