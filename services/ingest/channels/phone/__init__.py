@@ -1,0 +1,1 @@
+"""What all telephone providers share: who spoke, what was said, what became of the call. Pure."""
