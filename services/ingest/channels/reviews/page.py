@@ -1,0 +1,81 @@
+"""A page of reviews that a collector fetched: what every ``read_page`` returns, and how it is filled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import msgspec
+
+from services.ingest.channels.item import Item
+from services.ingest.channels.provider import Delivery, Fetch, Ignored, Unfit
+from services.ingest.channels.reading import read_json
+from services.ingest.channels.rejection import Refusal, Rejected
+from shared import ids
+
+T = TypeVar("T")
+Element = Item | Fetch | Ignored
+_REVISION_DIGITS = 16
+_INT64 = 1 << 63
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page; ``next_token`` asks for the following one, None: this was the last.
+
+    What a token is, is the platform's affair: a word for a parameter, a number, a whole URL.
+    """
+
+    delivery: Delivery
+    next_token: str | None = None
+
+
+def gathered(parts: Iterable[msgspec.Raw], kind: type[T], read: Callable[[T], Element]) -> Delivery:
+    """Return what ``read`` makes of each of ``parts``; one that it rejects costs only itself."""
+    items: list[Item] = []
+    unfit: list[Unfit] = []
+    ignored: list[Ignored] = []
+    fetch: list[Fetch] = []
+    for part in parts:
+        try:
+            element = read(read_json(bytes(part), kind))
+        except Rejected as rejected:
+            unfit.append(Unfit.of(rejected, bytes(part)))
+            continue
+        if isinstance(element, Item):
+            items.append(element)
+        elif isinstance(element, Fetch):
+            fetch.append(element)
+        else:
+            ignored.append(element)
+    return Delivery(
+        items=tuple(items), unfit=tuple(unfit), ignored=tuple(ignored), fetch=tuple(fetch)
+    )
+
+
+def identified(native_id: str | int | None, field: str) -> str:
+    """Return the id of a review.
+
+    Raises:
+        Rejected: there is none; without it an edit could not be told from a second review.
+    """
+    found = "" if native_id is None else str(native_id).strip()
+    if not found:
+        raise Rejected(Refusal.MISSING_FIELD, f"{field}: a review without an id")
+    return found
+
+
+def revision_of(*parts: object) -> str:
+    """Return a revision that changes with any of ``parts`` and with nothing else.
+
+    For platforms that number no edits. Left to the whole content, our own reply would be an edit.
+    """
+    return ids.digest("", "revision", *map(str, parts))[:_REVISION_DIGITS]
+
+
+def whole(value: str | float | None) -> int | None:
+    """Return a count, which some platforms write as text; None if it is none."""
+    try:
+        number = int(value) if value is not None and len(str(value)) <= 20 else None
+    except (ValueError, OverflowError):
+        return None
+    return number if number is not None and 0 <= number < _INT64 else None
