@@ -1,8 +1,9 @@
 """Data of any flat shape → Item: which field is the text, the author, the time, and so on.
 
-For senders that do not write the product's own JSON: a form tool's web hook, a spreadsheet. Every
-field has names under which it is commonly found; ``<field>_field`` in the options of a source (or
-``--map field=Name`` of the import) names another, nested ones with dots: ``customer.email``.
+For senders that do not write the product's own JSON: a form tool's web hook, a survey. Every field has
+names under which it is commonly found; ``<field>_field`` in the options of a source (or ``--map
+field=name`` of the import) names another one, nested ones with dots: ``customer.email``. Everything
+else is left out, since it may hold anything, unless the option ``attributes`` lists it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from services.ingest.channels.item import Item, Scalar, with_title
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.channels.times import stated
-from shared.events import Channel, Medium, Operation, Rating
+from shared.events import Channel, Medium, Operation, Product, Rating
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "uuid", "message_id", "comment_id", "review_id", "response_id", "ticket_id"),
@@ -30,62 +31,86 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "phone", "reviewer",
     ),
     "name": ("author_name", "customer_name", "display_name", "name"),
-    "time": ("occurred_at", "created_at", "submitted_at", "timestamp", "date", "time", "created"),
     "rating": ("rating", "stars", "score"),
-    "thread": ("thread", "thread_id", "conversation_id"),
+    "date": ("occurred_at", "created_at", "submitted_at", "timestamp", "date", "time", "created"),
     "language": ("language", "lang", "locale"),
     "url": ("url", "permalink", "link"),
+    "thread": ("thread", "thread_id", "conversation_id"),
+    "country": ("country", "country_code"),
+    "version": ("app_version", "version"),
+    "location": ("location_id", "location", "store_id", "store"),
+    "order": ("order_id", "order_number", "order_ref"),
     "channel": ("channel",),
 }  # fmt: skip
 """Per field of an item the names it is looked for under, best first."""
 
 OPTIONS: Mapping[str, str] = {
     **{f"{field}_field": f"name of the field that holds the {field}" for field in NAMES},
+    "attributes": "names of fields to keep as attributes, separated by commas or spaces",
     "channel": "channel of items that do not state one: email, phone, social, reviews, other",
-    "scale": "scale of ratings, lowest-highest; 1-5 if not given",
+    "rating_min": "lowest rating (1)",
+    "rating_max": "highest rating (5)",
 }
 """Options of a source whose data goes through ``item_of``."""
 
+ATTRIBUTE = "attributes."
 NO_ID = "row:"
 MAX_DEPTH = 4
 MAX_FIELDS = 500
-_INT64 = 1 << 63
-_NOT_WORD = re.compile(r"[^0-9a-z.]+")
-_SCALE = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*-\s*(-?\d+(?:\.\d+)?)\s*")
-_SCORE = re.compile(
-    r"\s*(-?\d{1,6}(?:[.,]\d{1,6})?)\s*(?:/\s*\d+|stars?|\u2605)?\s*", re.IGNORECASE
-)
+_NOT_WORD = re.compile(r"[^\w.]+")
+_SCORE = re.compile(r"\s*(-?\d{1,6}(?:[.,]\d{1,6})?)\s*(?:/\s*\d{1,6}|stars?|★)?\s*", re.IGNORECASE)
+_NUMBER = re.compile(r"-?\d{1,6}(?:\.\d{1,6})?")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,3}")
+_COUNTRY = re.compile(r"[A-Za-z]{2}")
+_CHANNELS = {str(channel): channel for channel in Channel}
 _MEDIA = {
     Channel.EMAIL: Medium.EMAIL,
     Channel.REVIEWS: Medium.REVIEW,
     Channel.SOCIAL: Medium.POST,
 }
-_CHANNELS = {str(channel): channel for channel in Channel}
 _scalar: msgspec.json.Decoder[Scalar | None] = msgspec.json.Decoder(str | int | float | bool | None)
 
 Row = Mapping[str, Scalar]
 
 
 class Layout(NamedTuple):
-    """Where the fields of an item are. ``named`` are those that do not go by their usual name."""
+    """Where the fields of an item are.
+
+    ``named`` are those that do not go by their usual name, ``attributes`` (name → field) those to keep.
+    """
 
     named: Mapping[str, str] = {}
+    attributes: Mapping[str, str] = {}
     channel: Channel = Channel.OTHER
     low: float = 1.0
     high: float = 5.0
 
     @classmethod
-    def of(cls, options: Mapping[str, str], channel: Channel = Channel.OTHER) -> Layout:
-        """Return the layout that ``options`` describe; what is no valid value counts as not given."""
-        named = {
-            field: options[f"{field}_field"] for field in NAMES if options.get(f"{field}_field")
-        }
-        scale = _SCALE.fullmatch(options.get("scale", ""))
-        low, high = (float(scale[1]), float(scale[2])) if scale else (1.0, 5.0)
-        if not low < high:
-            low, high = 1.0, 5.0
-        return cls(named, _CHANNELS.get(options.get("channel", ""), channel), low, high)
+    def of(cls, options: Mapping[str, str], mapping: Mapping[str, str] | None = None) -> Layout:
+        """Return the layout of ``OPTIONS``; what is no valid value counts as not given.
+
+        ``mapping`` (field → name, also ``attributes.<name>``) goes before them.
+        """
+        given = {field: options.get(f"{field}_field", "") for field in NAMES} | dict(mapping or {})
+        listed = options.get("attributes", "").replace(",", " ").split()
+        low, high = _bound(options, "rating_min", 1.0), _bound(options, "rating_max", 5.0)
+        return cls(
+            named={field: name for field, name in given.items() if name and field in NAMES},
+            attributes={name: name for name in listed}
+            | {
+                field.removeprefix(ATTRIBUTE): name
+                for field, name in given.items()
+                if name and field.startswith(ATTRIBUTE)
+            },
+            channel=_CHANNELS.get(options.get("channel", ""), Channel.OTHER),
+            low=low if low < high else 1.0,
+            high=high if low < high else 5.0,
+        )
+
+
+def _bound(options: Mapping[str, str], name: str, default: float) -> float:
+    value = options.get(name, "").strip()
+    return float(value) if _NUMBER.fullmatch(value) else default
 
 
 def data_item(data: bytes, layout: Layout, *, gone: bool = False) -> Item:
@@ -139,61 +164,68 @@ def _value(raw: bytes) -> Scalar | None:
 
 
 def item_of(row: Row, layout: Layout, *, gone: bool = False) -> Item:
-    """Return the item in ``row``; what is not one of its fields becomes an attribute.
+    """Return the item in ``row``.
 
     Without an id of its own a row is identified by its whole content (``has_own_id``).
 
     Raises:
         Rejected: it has neither text nor rating, and is not ``gone``.
     """
-    places = _places(row, layout)
-    given = {field: row[name] for field, name in places.items()}
+    folded = _folded(row)
+    given = {
+        field: row[place]
+        for field, usual in NAMES.items()
+        if (place := _place(folded, layout.named.get(field), usual)) is not None
+    }
     text, title = _text(given, "text"), _text(given, "title")
     rating = _rating(given.get("rating"), layout)
-    if rating is None:
-        places.pop("rating", None)  # kept as an attribute
     if not text and not title and rating is None and not gone:
         raise Rejected(Refusal.EMPTY_TEXT, "neither a text nor a rating is among the fields")
-    kind = _CHANNELS.get(_text(given, "channel") or "", layout.channel)
-    at = given.get("time")
-    time = stated(None if isinstance(at, bool) else at)
+    channel = _CHANNELS.get(_text(given, "channel") or "", layout.channel)
+    date = given.get("date")
+    time = stated(None if isinstance(date, bool) else date)
+    country = _text(given, "country") or ""
     return Item(
         native_id=_text(given, "id") or _digest(row),
-        channel=kind,
+        channel=channel,
         op=Operation.DELETE if gone else Operation.CREATE,
         text="" if gone else with_title(title, text or ""),
         title=title,
-        medium=_MEDIA.get(kind, Medium.OTHER),
+        medium=_MEDIA.get(channel, Medium.OTHER),
         author=_text(given, "author"),
         display_name=_text(given, "name"),
         thread_id=_text(given, "thread"),
         occurred_at=time.at,
         time_quality=time.quality,
         language=_language(_text(given, "language")),
+        country=country.upper() if _COUNTRY.fullmatch(country) else None,
         rating=rating,
         url=_text(given, "url"),
-        attributes=_rest(row, set(places.values())),
+        product=_product(given),
+        attributes=_attributes(row, folded, layout),
     )
 
 
-def _places(row: Row, layout: Layout) -> dict[str, str]:
-    """Return the name in ``row`` of each field; white space and case do not matter."""
+def has_own_id(item: Item) -> bool:
+    """Tell whether the data of ``item`` stated its id."""
+    return not item.native_id.startswith(NO_ID)
+
+
+def _folded(row: Row) -> Mapping[str, str]:
+    """Return the names in ``row`` by what they are without case, spaces and punctuation."""
     folded: dict[str, str] = {}
     for name in row:
-        folded.setdefault(fold(name), name)
-    places: dict[str, str] = {}
-    for field, usual in NAMES.items():
-        wanted = (layout.named[field],) if field in layout.named else usual
-        found = next((folded[fold(name)] for name in wanted if fold(name) in folded), None)
-        if found is not None and found not in places.values():
-            places[field] = found
-    return places
+        folded.setdefault(_fold(name), name)
+    return folded
 
 
-def fold(name: str) -> str:
-    """Return ``name`` as it is compared: ``"Review Text"`` is ``review_text``."""
-    lower = name.strip().casefold()
-    return _NOT_WORD.sub("_", lower).strip("_") or lower
+def _fold(name: str) -> str:
+    return _NOT_WORD.sub("_", name.casefold()).strip("_")
+
+
+def _place(folded: Mapping[str, str], named: str | None, usual: tuple[str, ...]) -> str | None:
+    wanted = usual if named is None else (_fold(named),)
+    return next((folded[name] for name in wanted if name in folded), None)
 
 
 def _text(given: Mapping[str, Scalar], field: str) -> str | None:
@@ -223,31 +255,26 @@ def _language(value: str | None) -> str | None:
     return value.replace("_", "-")
 
 
+def _product(given: Mapping[str, Scalar]) -> Product | None:
+    product = Product(
+        version=_text(given, "version"),
+        location_id=_text(given, "location"),
+        order_ref=_text(given, "order"),
+    )
+    return None if product == Product() else product
+
+
 def _digest(row: Row) -> str:
     """Return an id for a row that has none: the same row is the same item for ever."""
     whole = msgspec.json.encode(dict(row), order="deterministic")
     return NO_ID + hashlib.blake2b(whole, digest_size=16).hexdigest()
 
 
-def has_own_id(item: Item) -> bool:
-    """Tell whether the data of ``item`` stated its id."""
-    return not item.native_id.startswith(NO_ID)
-
-
-def _rest(row: Row, taken: set[str]) -> dict[str, Scalar]:
-    """Return what fits into attributes; the original is kept elsewhere."""
-    rest: dict[str, Scalar] = {}
-    for name, value in row.items():
-        if name in taken or len(rest) == generic.MAX_ATTRIBUTES:
-            continue
-        key = name.strip()
-        if not 0 < len(key) <= generic.MAX_ATTRIBUTE_NAME or key.startswith(
-            generic.RESERVED_PREFIX
-        ):
-            continue
-        if isinstance(value, str):
-            if value.strip() and len(value) <= generic.MAX_ATTRIBUTE_VALUE:
-                rest[key] = value.strip()
-        elif not isinstance(value, int) or -_INT64 <= value < _INT64:
-            rest[key] = value
-    return rest
+def _attributes(row: Row, folded: Mapping[str, str], layout: Layout) -> dict[str, Scalar]:
+    """Return what is to be kept."""
+    kept: dict[str, Scalar] = {}
+    for name, place in layout.attributes.items():
+        found = folded.get(_fold(place))
+        if found is not None:
+            kept[name] = row[found]
+    return kept

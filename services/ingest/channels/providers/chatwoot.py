@@ -158,12 +158,21 @@ def verify(hook: Hook, credentials: Credentials, _settings: Settings) -> Proof:
 
 def parse(hook: Hook, _settings: Settings) -> Delivery:
     """Return the message of an event, or those that a new conversation begins with."""
-    head = read_json(hook.body, Head)
+    return event(hook.body)
+
+
+def event(body: bytes) -> Delivery:
+    """Return what is in the ``body`` of a web hook.
+
+    Raises:
+        Rejected: it is no event.
+    """
+    head = read_json(body, Head)
     account = head.account.id if head.account else None
     if head.event in {"message_created", "message_updated"}:
-        return delivery([hook.body], head.conversation or Conversation(), account)
+        return delivery([body], head.conversation or Conversation(), account)
     if head.event == "conversation_created":
-        conversation = read_json(hook.body, Conversation)
+        conversation = read_json(body, Conversation)
         if conversation.messages:
             found = [bytes(message) for message in conversation.messages]
             return delivery(found, conversation, account)

@@ -1,0 +1,1 @@
+"""Import of history: files → items → the one path of intake, resumable."""
