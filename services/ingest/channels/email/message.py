@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+
+from services.ingest.channels import times
+from services.ingest.channels.email import bounces, machine, mime, threading
+from services.ingest.channels.email.authentication import authenticity
+from services.ingest.channels.email.body import own_text
+from services.ingest.channels.email.mail import Address, Headers, Mail, address
 from services.ingest.channels.email.parts import Envelope, Parts
-from services.ingest.channels.item import Item
+from services.ingest.channels.item import Item, Scalar
 from services.ingest.channels.provider import Settings
+from services.ingest.channels.rejection import Refusal, Rejected
+from services.ingest.channels.text import clean_line
+from shared.events import Authenticity, Channel, Flag, Medium, Origin, Role
+
+MAX_SUBJECT = 998  # the longest line of RFC 5322
+_MAX_MAILBOX = 64
+_WRONG_CLOCK_MS = 86_400_000
+_ROLES = {
+    Origin.OWN_ECHO: Role.AGENT,
+    Origin.AUTO_GENERATED: Role.BOT,
+    Origin.BOUNCE_HARD: Role.BOT,
+    Origin.BOUNCE_SOFT: Role.BOT,
+    Origin.RECEIPT: Role.BOT,
+    Origin.ABUSE_REPORT: Role.BOT,
+}
 
 
 def parse_message(raw: bytes, envelope: Envelope, settings: Settings, now: int) -> Item:
@@ -13,7 +35,7 @@ def parse_message(raw: bytes, envelope: Envelope, settings: Settings, now: int) 
     Raises:
         Rejected: there is nothing in it, or it is too large.
     """
-    raise NotImplementedError
+    return _item(mime.read(raw), envelope, settings, now)
 
 
 def from_parts(parts: Parts, envelope: Envelope, settings: Settings, now: int) -> Item:
@@ -22,4 +44,116 @@ def from_parts(parts: Parts, envelope: Envelope, settings: Settings, now: int) -
     Raises:
         Rejected: there is nothing in it.
     """
-    raise NotImplementedError
+    headers = Headers.of(parts.headers)
+    mail = Mail(
+        headers=headers,
+        sender=parts.sender or headers.first("from"),
+        subject=parts.subject or headers.first("subject"),
+        date=parts.date or headers.first("date"),
+        text=parts.text[: mime.MAX_BODY],
+        html=parts.html[: mime.MAX_BODY],
+        stripped=(parts.stripped or "")[: mime.MAX_BODY],
+        attachments=parts.attachments[: mime.MAX_PARTS],
+        omitted=max(0, len(parts.attachments) - mime.MAX_PARTS),
+        raw=parts.raw,
+        cut=len(parts.text) > mime.MAX_BODY,
+    )
+    return _item(mail, envelope, settings, now)
+
+
+def _item(mail: Mail, envelope: Envelope, settings: Settings, now: int) -> Item:
+    headers = mail.headers
+    subject = clean_line(mail.subject[:MAX_SUBJECT])
+    sender = _sender(mail, envelope)
+    person = machine.relayed(headers, sender, settings)
+    author = person or sender
+    if not (subject or author.address or mail.text.strip() or mail.html or mail.attachments):
+        raise Rejected(Refusal.EMPTY_TEXT, "neither sender, subject, text nor attachment")
+    judged = machine.judge(mail, author, envelope, settings, relay=person is not None)
+    report = judged.report
+    known = authenticity(headers, sender, envelope, settings)
+    words = own_text(mail, subject, settings.languages, as_is=report is not None)
+    own_id = threading.message_id(headers.first("message-id")) or f"gen:{_digest(mail, 16)}"
+    stated = _time(mail, now)
+    return Item(
+        native_id=own_id,
+        revision=_digest(mail, 8),
+        channel=Channel.EMAIL,
+        medium=Medium.EMAIL,
+        text=words.text,
+        title=subject or None,
+        truncated=max(len(mail.text), len(mail.html)) >= mime.MAX_BODY,
+        original=_original(mail) if words.lost or mail.cut else None,
+        author=author.address or None,
+        display_name=author.name,
+        role=_ROLES.get(judged.origin, Role.CUSTOMER),
+        author_verified=known is not None and known.verified and person is None,
+        authenticity=known,
+        origin=judged.origin,
+        may_auto_respond=judged.may_auto_respond,
+        thread_id=threading.thread_id(
+            headers,
+            own_id,
+            envelope.recipients,
+            settings.listed("thread_secret"),
+            about=None if report is None else report.root,
+        ),
+        parent_id=threading.parent_of(headers) if report is None else report.original,
+        occurred_at=stated.at,
+        time_quality=stated.quality,
+        attachments=mail.attachments,
+        attributes=_attributes(mail, envelope, report),
+        flags=_flags(mail, envelope, known),
+    )
+
+
+def _sender(mail: Mail, envelope: Envelope) -> Address:
+    for value in (mail.sender, mail.headers.first("sender"), envelope.sender or ""):
+        found = address(value)
+        if found.address:
+            return found
+    return Address("", None, alone=False)
+
+
+def _digest(mail: Mail, size: int) -> str:
+    """Return what tells this message from others: it is the same whichever mailbox it came to."""
+    content = "\0".join((mail.sender, mail.date, mail.subject, mail.text, mail.html))
+    return hashlib.blake2b(content.encode("utf-8", "replace"), digest_size=size).hexdigest()
+
+
+def _original(mail: Mail) -> bytes:
+    if mail.raw is not None:
+        return mail.raw
+    return (mail.html or mail.text).encode("utf-8", "replace")
+
+
+def _time(mail: Mail, now: int) -> times.Stated:
+    """Return when the message was written; of a clock that is wrong, when it was first received."""
+    stated = times.stated(mail.date)
+    if stated.at is None or stated.at > now + _WRONG_CLOCK_MS:
+        received = mail.headers.all("received")
+        first = times.stated(received[-1].rpartition(";")[2]) if received else times.UNSTATED
+        return first if first.at is not None else stated
+    return stated
+
+
+def _attributes(mail: Mail, envelope: Envelope, report: bounces.Report | None) -> dict[str, Scalar]:
+    found: dict[str, Scalar] = {}
+    delivered = mail.headers.first("delivered-to") or mail.headers.first("x-original-to")
+    ours = envelope.recipients[0] if envelope.recipients else delivered
+    mailbox = clean_line(address(ours).local.partition("+")[0])[:_MAX_MAILBOX]
+    if mailbox:
+        found["mailbox"] = mailbox
+    if report is not None and report.status:
+        found["bounce_status"] = report.status
+    if mail.omitted:
+        found["attachments_omitted"] = mail.omitted
+    return found
+
+
+def _flags(mail: Mail, envelope: Envelope, known: Authenticity | None) -> tuple[Flag, ...]:
+    spam = envelope.checks is not None and envelope.checks.spam
+    if envelope.trusted and mail.headers.first("x-spam-flag").lower() == "yes":
+        spam = True
+    forged = known is not None and known.dmarc == "fail"
+    return (Flag.SPAM,) * spam + (Flag.UNVERIFIED_SENDER,) * forged

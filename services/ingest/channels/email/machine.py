@@ -1,0 +1,125 @@
+"""Machine mail and loops: who or what wrote, and may we answer by ourselves?
+
+Ordered rules, the first that matches sets the origin (deploy/docs/channels.md). A missed auto-reply
+costs an acknowledgement too many; a person taken for a machine costs a complaint: so weak signs
+(subjects, no-reply addresses, X-Auto-Response-Suppress) only forbid the automatic answer.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from services.ingest.channels.email import bounces
+from services.ingest.channels.email.mail import Address, Headers, Mail, address
+from services.ingest.channels.email.parts import Envelope
+from services.ingest.channels.email.subject import looks_automatic
+from services.ingest.channels.email.threading import message_id
+from services.ingest.channels.provider import Settings
+from shared.events import Origin
+
+LOOP_HEADER = "x-tocsin-loop"
+"""Every mail that we send bears it; a mail that comes in with it is our own."""
+
+_AUTO_REPLY_HEADERS = ("x-autoreply", "x-autorespond", "x-autoresponse", "x-auto-reply-from")
+_LIST_HEADERS = ("list-id", "list-unsubscribe")
+_BULK = frozenset({"bulk", "list", "junk"})
+_UNANSWERED = re.compile(
+    r"no[-_.]?reply|do[-_.]?not[-_.]?reply|nao[-_.]?responda|noresponder|ne[-_.]?pas[-_.]?repondre|"
+    r"owner-.*|.*-(?:request|owner|bounces|bounce)|bounces?|mailer-daemon|postmaster",
+    re.IGNORECASE,
+)
+
+
+class Judgement(NamedTuple):
+    """What a message is; ``report`` if it is about another message."""
+
+    origin: Origin
+    may_auto_respond: bool = True
+    report: bounces.Report | None = None
+
+
+def relayed(headers: Headers, author: Address, settings: Settings) -> Address | None:
+    """Return the person on whose behalf an allow-listed relay wrote, None if it is no relay."""
+    if author.address.lower() not in _listed(settings, "relays"):
+        return None
+    for name in ("reply-to", "x-original-sender"):
+        person = address(headers.first(name))
+        if person.address and person.address.lower() != author.address.lower():
+            return person
+    return None
+
+
+def judge(
+    mail: Mail, author: Address, envelope: Envelope, settings: Settings, *, relay: bool
+) -> Judgement:
+    """Return who or what wrote ``mail``; ``relay``: it came from a relay, for ``author``."""
+    headers = mail.headers
+    if _own(headers, author, envelope, settings, relay=relay):
+        return Judgement(Origin.OWN_ECHO, may_auto_respond=False)
+    if relay:
+        return Judgement(Origin.HUMAN, may_auto_respond=_answerable(mail, author))
+    null_sender = _null_sender(headers, envelope)
+    report = bounces.examine(mail, author, null_sender=null_sender)
+    if report is not None:
+        return Judgement(report.origin, may_auto_respond=False, report=report)
+    origin = _automatic(headers)
+    if origin is None and null_sender:
+        origin = Origin.AUTO_GENERATED
+    if origin is None and _bulk(headers):
+        origin = Origin.BULK
+    if origin is not None:
+        return Judgement(origin, may_auto_respond=False)
+    return Judgement(Origin.HUMAN, may_auto_respond=_answerable(mail, author))
+
+
+def _listed(settings: Settings, option: str) -> set[str]:
+    return {entry.lower() for entry in settings.listed(option)}
+
+
+def _own(
+    headers: Headers, author: Address, envelope: Envelope, settings: Settings, *, relay: bool
+) -> bool:
+    if LOOP_HEADER in headers:
+        return True
+    own_domain = settings.option("own_domain").lower()
+    if own_domain and message_id(headers.first("message-id")).endswith(f"@{own_domain}"):
+        return True
+    if relay or not settings.option("own_addresses"):
+        return False
+    own = _listed(settings, "own_addresses")
+    return author.address.lower() in own or (envelope.sender or "").lower() in own
+
+
+def _null_sender(headers: Headers, envelope: Envelope) -> bool:
+    if envelope.sender is not None:
+        return not envelope.sender.strip("<> ")
+    return headers.first("return-path").replace(" ", "") == "<>"
+
+
+def _automatic(headers: Headers) -> Origin | None:
+    submitted = headers.first("auto-submitted").partition(";")[0].partition("(")[0].strip().lower()
+    if submitted and submitted != "no":
+        return Origin.AUTO_REPLY if submitted == "auto-replied" else Origin.AUTO_GENERATED
+    marked = any(headers.first(name).lower() not in {"", "no"} for name in _AUTO_REPLY_HEADERS)
+    if marked or _precedence(headers) in {"auto_reply", "auto-reply"}:
+        return Origin.AUTO_REPLY
+    suppressed = "all" in headers.first("x-auto-response-suppress").lower()
+    if suppressed and "x-ms-exchange-inbox-rules-loop" in headers:
+        return Origin.AUTO_REPLY
+    return None
+
+
+def _bulk(headers: Headers) -> bool:
+    return _precedence(headers) in _BULK or any(name in headers for name in _LIST_HEADERS)
+
+
+def _precedence(headers: Headers) -> str:
+    return headers.first("precedence").lower()
+
+
+def _answerable(mail: Mail, author: Address) -> bool:
+    suppress = mail.headers.first("x-auto-response-suppress").lower()
+    if suppress not in {"", "none"} or looks_automatic(mail.subject):
+        return False
+    return bool(author.address) and _UNANSWERED.fullmatch(author.local) is None
