@@ -1,0 +1,320 @@
+"""WhatsApp Cloud API messages (Meta, "WhatsApp Business Platform: Webhooks").
+
+Value of a change: ``{metadata{phone_number_id}, contacts[{wa_id, user_id, profile{name}}],
+messages[], message_echoes[], statuses[]}``. Customers are identified by number, and by a business-scoped
+user id (``US.…``) that says nothing to anybody else: only the latter may appear in a thread id.
+An edit or a deletion is a message of its own that names the original.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from services.ingest.channels.item import Alias, Item
+from services.ingest.channels.provider import Ignored
+from services.ingest.channels.reading import read_json
+from services.ingest.channels.rejection import Rejected
+from services.ingest.channels.social.parts import (
+    DELETED,
+    Id,
+    Part,
+    Raws,
+    Time,
+    each,
+    optional,
+    required,
+)
+from services.ingest.channels.times import Stated, stated
+from shared.events import Attachment, Channel, Flag, Medium, Operation, Origin, Role
+
+_MAX_ANSWERS = 100
+_FILES = ("image", "video", "audio", "document", "sticker")
+
+
+class Name(msgspec.Struct, frozen=True):
+    """How a customer calls himself."""
+
+    name: str | None = None
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """A customer."""
+
+    wa_id: Id | None = None
+    user_id: str | None = None
+    profile: Name | None = None
+
+
+class Number(msgspec.Struct, frozen=True):
+    """Our number."""
+
+    phone_number_id: Id | None = None
+
+
+class Value(msgspec.Struct, frozen=True):
+    """A change; every list may be missing."""
+
+    metadata: Number | None = None
+    contacts: list[Contact] | None = None
+    messages: Raws = None
+    message_echoes: Raws = None
+    statuses: Raws = None
+
+
+class Body(msgspec.Struct, frozen=True):
+    """Text of a message, or of the message that an order comes with."""
+
+    body: str | None = None
+    text: str | None = None
+
+
+class File(msgspec.Struct, frozen=True):
+    """A file; its ``url`` works with our access token only, and not for long."""
+
+    caption: str | None = None
+    filename: str | None = None
+    mime_type: str | None = None
+    url: str | None = None
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A place that was sent; where it is exactly is none of our business."""
+
+    name: str | None = None
+    address: str | None = None
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """What was chosen, by its label."""
+
+    title: str | None = None
+    description: str | None = None
+
+
+class Form(msgspec.Struct, frozen=True):
+    """A form that was filled in: ``response_json`` is an object as text."""
+
+    response_json: str | None = None
+
+
+class Interactive(msgspec.Struct, frozen=True):
+    """An answer to a message with buttons, a list or a form."""
+
+    button_reply: Choice | None = None
+    list_reply: Choice | None = None
+    nfm_reply: Form | None = None
+
+
+class Context(msgspec.Struct, frozen=True):
+    """The message that this one answers, or that it was passed on."""
+
+    id: str | None = None
+    forwarded: bool | None = None
+    frequently_forwarded: bool | None = None
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """What a message says; one of the fields is set, the one that ``type`` names."""
+
+    type: str | None = None
+    context: Context | None = None
+    text: Body | None = None
+    image: File | None = None
+    video: File | None = None
+    audio: File | None = None
+    document: File | None = None
+    sticker: File | None = None
+    location: Place | None = None
+    contacts: Raws = None
+    order: Body | None = None
+    button: Body | None = None
+    interactive: Interactive | None = None
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """The new content of another message."""
+
+    original_message_id: str | None = None
+    message: Content | None = None
+
+
+class Message(Content, frozen=True, kw_only=True, rename={"sender": "from"}):
+    """A message; ``to`` is set in those that we sent."""
+
+    id: str | None = None
+    sender: Id | None = None
+    from_user_id: str | None = None
+    to: Id | None = None
+    to_user_id: str | None = None
+    group_id: str | None = None
+    timestamp: Time = None
+    edit: Edit | None = None
+    revoke: Edit | None = None
+
+
+class _Said(msgspec.Struct, frozen=True):
+    """Content in our terms."""
+
+    text: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    medium: Medium = Medium.DIRECT_MESSAGE
+
+
+def read(value: Value) -> Iterator[Part]:
+    """Yield what is in a change of field ``messages`` or ``smb_message_echoes``."""
+    yield from each(value.messages, Message, lambda message: [_part(message, value, ours=False)])
+    yield from each(
+        value.message_echoes, Message, lambda message: [_part(message, value, ours=True)]
+    )
+    yield from (Ignored.RECEIPT for _ in value.statuses or ())
+
+
+def _part(message: Message, value: Value, *, ours: bool) -> Part:
+    at = stated(message.timestamp)
+    if message.type == "reaction":
+        return Ignored.REACTION
+    if message.type == "revoke":
+        item = _base(message, value, (message.revoke or Edit()).original_message_id, ours)
+        return msgspec.structs.replace(
+            item, op=Operation.DELETE, revision=DELETED, edited_at=at.at, time_quality=at.quality
+        )
+    if message.type == "edit" and message.edit is not None:
+        return _edited(message, message.edit, value, at, ours=ours)
+    said = _said(message)
+    if not isinstance(said, _Said):
+        return said
+    item = _base(message, value, message.id, ours)
+    return msgspec.structs.replace(
+        _with(item, message, said), occurred_at=at.at, time_quality=at.quality
+    )
+
+
+def _edited(message: Message, edit: Edit, value: Value, at: Stated, *, ours: bool) -> Part:
+    content = edit.message or Content()
+    said = _said(content)
+    if not isinstance(said, _Said):
+        return said
+    item = _with(_base(message, value, edit.original_message_id, ours), content, said)
+    return msgspec.structs.replace(
+        item,
+        op=Operation.UPDATE,
+        revision=None if at.at is None else str(at.at),
+        edited_at=at.at,
+        time_quality=at.quality,
+    )
+
+
+def _base(message: Message, value: Value, native: str | None, ours: bool) -> Item:
+    """Return the item without content; whoever wrote it, its author is the customer."""
+    contact = _contact(message, value, ours=ours)
+    user = contact.user_id
+    author = _author(contact, user)
+    number = optional((value.metadata or Number()).phone_number_id)
+    other = message.group_id or user
+    return Item(
+        native_id=required("id", native),
+        channel=Channel.SOCIAL,
+        medium=Medium.DIRECT_MESSAGE,
+        text="",
+        author=author,
+        author_verified=author is not None,
+        display_name=contact.profile.name if contact.profile and not ours else None,
+        aliases=(Alias(user, verified=True),) if user and user != author else (),
+        role=Role.AGENT if ours else Role.CUSTOMER,
+        origin=Origin.OWN_ECHO if ours else Origin.HUMAN,
+        thread_id=f"{number}:{other}" if number and other else None,
+        flags=(Flag.PRIVATE,),
+    )
+
+
+def _contact(message: Message, value: Value, *, ours: bool) -> Contact:
+    """Return the customer's number, user id and name; the message is surer than the contacts."""
+    number = optional(message.to if ours else message.sender)
+    user = message.to_user_id if ours else message.from_user_id
+    contacts = value.contacts or []
+    known = [contact for contact in contacts if number and optional(contact.wa_id) == number]
+    if not known and len(contacts) == 1 and not ours:
+        known = contacts
+    contact = known[0] if known else Contact()
+    return Contact(number or contact.wa_id, user or contact.user_id, contact.profile)
+
+
+def _author(contact: Contact, user: str | None) -> str | None:
+    number = optional(contact.wa_id)
+    if number is not None and number.isascii() and number.isdigit():
+        return f"+{number}"
+    return number or user
+
+
+def _with(item: Item, content: Content, said: _Said) -> Item:
+    context = content.context or Context()
+    kind = content.type
+    attributes: dict[str, str | int | float | bool] = {}
+    if kind and kind != "text":
+        attributes["kind"] = kind
+    if context.forwarded or context.frequently_forwarded:
+        attributes["forwarded"] = True
+    return msgspec.structs.replace(
+        item,
+        medium=said.medium,
+        text=said.text,
+        parent_id=context.id,
+        attachments=said.attachments,
+        attributes=attributes,
+    )
+
+
+def _said(content: Content) -> _Said | Ignored:
+    for kind in _FILES:
+        file = getattr(content, kind)
+        if isinstance(file, File):
+            attachment = Attachment(name=file.filename, media_type=file.mime_type, url=file.url)
+            return _Said(file.caption or "", (attachment,))
+    if content.interactive is not None:
+        return _chosen(content.interactive)
+    words = _words(content)
+    if words is not None:
+        return _Said(words)
+    return Ignored.STATUS if content.type in {"system", "request_welcome"} else Ignored.UNSUPPORTED
+
+
+def _words(content: Content) -> str | None:
+    body = content.text or content.button or content.order
+    if body is not None:
+        return body.body or body.text or ""
+    if content.location is not None:
+        parts = (content.location.name, content.location.address)
+        return ", ".join(part for part in parts if part)
+    return None if content.contacts is None else ""  # the data of others stay where they are
+
+
+def _chosen(interactive: Interactive) -> _Said | Ignored:
+    if interactive.nfm_reply is not None:
+        return _Said(_answers(interactive.nfm_reply.response_json or ""), medium=Medium.SURVEY)
+    choice = interactive.button_reply or interactive.list_reply
+    if choice is None:  # permission to call, or a kind that is too new
+        return Ignored.STATUS
+    return _Said("\n".join(part for part in (choice.title, choice.description) if part))
+
+
+def _answers(form: str) -> str:
+    """Return the answers of a form, one a line; what is no object counts as one answer."""
+    try:
+        answers = read_json(form, dict[str, msgspec.Raw])
+    except Rejected:
+        return form
+    lines = []
+    for name, raw in list(answers.items())[:_MAX_ANSWERS]:
+        answer = _answer(bytes(raw))
+        if name != "flow_token" and answer:
+            lines.append(f"{name}: {answer}")
+    return "\n".join(lines)
+
+
+def _answer(raw: bytes) -> str:
+    try:
+        return read_json(raw, str)
+    except Rejected:
+        return raw.decode("utf-8", "replace")
