@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterator
 from io import StringIO
 from typing import Literal
@@ -16,6 +18,8 @@ from shared.events import Role, Turn
 
 MAX_CHARS = 2_000_000
 _MAX_LABEL = 40
+_VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s([^<>]*)>")
+_TAG = re.compile(r"<[^<>]*>")
 
 
 def turns(captions: str, kind: Literal["vtt", "srt"]) -> Iterator[Turn]:
@@ -31,13 +35,26 @@ def turns(captions: str, kind: Literal["vtt", "srt"]) -> Iterator[Turn]:
     except (MalformedFileError, MalformedCaptionError, ValueError) as error:
         raise Rejected(Refusal.BAD_VALUE, f"{kind}: {error}") from error
     for caption in read.captions:
-        label, text = _labelled(caption.text)
-        yield Turn(
-            speaker=role(caption.voice) if caption.voice else label,
-            text=text,
-            start_ms=bounded(caption.start_time.in_milliseconds()),
-            end_ms=bounded(caption.end_time.in_milliseconds()),
-        )
+        for speaker, text in _voices(caption.raw_text):
+            yield Turn(
+                speaker=speaker,
+                text=text,
+                start_ms=bounded(caption.start_time.in_milliseconds()),
+                end_ms=bounded(caption.end_time.in_milliseconds()),
+            )
+
+
+def _voices(text: str) -> Iterator[tuple[Role, str]]:
+    """Yield who says what in one caption: several may, each after a tag ``<v Name>``."""
+    before, *rest = _VOICE.split(text)
+    if said := _plain(before):
+        yield _labelled(said)
+    for name, words in zip(rest[::2], rest[1::2], strict=True):
+        yield role(name.strip()), _plain(words)
+
+
+def _plain(text: str) -> str:
+    return html.unescape(_TAG.sub("", text)).strip()
 
 
 def _labelled(text: str) -> tuple[Role, str]:
