@@ -34,6 +34,7 @@ _FOLD = re.compile(rb"\r?\n(?![ \t])")
 _FIELD = re.compile(rb"[!-9;-~]{1,76}[ \t]*:")
 _MBOX_FROM = re.compile(rb">?From [^\r\n]*\r?\n")
 _BOUNDARY = re.compile(rb"(?m)^--[^\r\n]{1,200}\r?$")
+_MIME_LINE = re.compile(r"--\S|(?:content-[a-z-]+|mime-version):", re.IGNORECASE)
 _REPORTS = ("message/", "text/rfc822")
 
 
@@ -97,6 +98,8 @@ def _fast(data: bytes, raw: bytes) -> Mail:
     if "\ufffd" in text or "\ufffd" in html:
         text, html = _decoded_again(data, text, html)
     parts = parsed.attachments
+    if not (parts or text.strip() or html):
+        return _flat(data, raw)  # such as a multipart without its boundary
     headers = Headers(parsed.headers)
     kept = parts[:MAX_PARTS]
     return Mail(
@@ -223,7 +226,9 @@ def _flat(data: bytes, raw: bytes) -> Mail:
     """Read a message whose structure is beyond reason as one text below its header."""
     trimmed = _trimmed(data)
     head, _, body = trimmed.partition(b"\r\n\r\n")
-    text = guessed(body[:MAX_BODY])
+    text = "\n".join(
+        line for line in guessed(body[:MAX_BODY]).splitlines() if not _MIME_LINE.match(line)
+    )
     message = message_from_bytes(head[:_MAX_HEADERS] + b"\r\n\r\n")
     headers = _headers(message)
     return Mail(
