@@ -53,15 +53,15 @@ def _nfc(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def clean(text: str) -> tuple[str, bool]:
-    """Return ``text`` normalised and at most ``MAX_TEXT`` code points long, and whether it was cut."""
+def clean(text: str, limit: int = MAX_TEXT) -> tuple[str, bool]:
+    """Return ``text`` normalised and at most ``limit`` code points long, and whether it was cut."""
     text = _nfc(text)
     if "\r" in text:
         text = _LINE_BREAKS.sub("\n", text)
     text = text.strip()
-    if len(text) <= MAX_TEXT:
+    if len(text) <= limit:
         return text, False
-    return text[:MAX_TEXT].rstrip(), True
+    return text[:limit].rstrip(), True
 
 
 def clean_line(text: str) -> str:

@@ -1,0 +1,86 @@
+"""E-mail and IP addresses in a text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from services.ingest.channels.normalise.scan import Found, Kind, Scan, before
+
+_LOCAL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.!#$%&'*+-/=?^_`{|}~"
+_LOCAL_EDGES = ".!#$%&'*/=?^`{|}~"
+_WORD_END = re.compile(r"[\w.+-]{1,64}\Z")
+_DOMAIN = re.compile(
+    r"(?:@|＠|%40| ?[\[(](?:at|AT|ät|arroba|собака)[\])] ?)"
+    r"(?:[^\W_](?:[\w-]{0,62})(?:\.| ?[\[(](?:dot|DOT|punkt|punto|ponto|точка)[\])] ?)){1,8}"
+    r"(?:[A-Za-z]{2,24}(?![A-Za-z0-9])|xn--[A-Za-z0-9-]{1,59}|[^\W\d_]{2,24})"
+)
+_SIGNS = ("@", "＠", "%40", "(at)", "[at]", "(AT)", "[AT]", "(arroba)", "[arroba]", "(ät)", "(собака)")  # fmt: skip
+_FAR_SIGNS = ("(", "[", "＠")
+_ANY_SIGN = re.compile(r"@|＠|%40| ?[\[(](?:at|AT|ät|arroba|собака)[\])]")
+_V4 = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![\w.-]?[0-9])(?![A-Za-z_])")
+_V6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
+_VERSION = re.compile(
+    r"(?:\bv(?:er(?:sion|sie|sione|são|sión|sja|ze)?)?|version|versión|версии|версия|прошивк\w*"
+    r"|build|release|firmware|update|android|ios|windows|driver|sürüm\w*|版本|バージョン|버전|الإصدار|إصدار|संस्करण)"
+    r"[ .:#]{0,3}(?:v)?$"
+)
+
+
+def redact_emails(text: str, scan: Scan) -> str:
+    """Return ``text`` without e-mail addresses, also "name (at) example.org"."""
+    if "@" in text or ("%40" in text) or any(sign in text for sign in _FAR_SIGNS):
+        return scan.replace(text, _emails(text))
+    return text
+
+
+def _emails(text: str) -> Iterator[Found]:
+    if not any(sign in text for sign in _SIGNS):
+        return
+    done = 0
+    for sign in _ANY_SIGN.finditer(text):
+        at = sign.start()
+        if at < done:
+            continue
+        local = text[max(done, at - 64) : at]
+        name = local[len(local.rstrip(_LOCAL)) :].lstrip(_LOCAL_EDGES)
+        if not name and (word := _WORD_END.search(local)):
+            name = word[0]
+        if not name or local[: -len(name)].endswith(("@", "＠")):
+            continue  # @user@server is the public name of an account
+        if domain := _DOMAIN.match(text, at):
+            done = domain.end()
+            yield Found(at - len(name), done, Kind.EMAIL)
+
+
+def redact_ips(text: str, scan: Scan) -> str:
+    """Return ``text`` without IP addresses; versions of four parts stay."""
+    if text.count(".") > 2:
+        text = scan.replace(text, _v4(text))
+    if text.count(":") > 2:
+        text = scan.replace(text, _v6(text))
+    return text
+
+
+def _v4(text: str) -> Iterator[Found]:
+    for match in _V4.finditer(text):
+        start = match.start()
+        if start and (text[start - 1].isalnum() or text[start - 1] in "._-"):
+            continue
+        if _is_ip(match[0]) and len(match[0]) > 8 and not _VERSION.search(before(text, start)):
+            yield Found(start, match.end(), Kind.IP)
+
+
+def _v6(text: str) -> Iterator[Found]:
+    for match in _V6.finditer(text):
+        if len(match[0]) > 6 and _is_ip(match[0]):
+            yield Found(match.start(), match.end(), Kind.IP)
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,141 @@
+"""An item as its provider stated it → as it may be written: clean, bounded, without personal data."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+
+from services.ingest.channels.item import Item, Scalar
+from services.ingest.channels.normalise import limits
+from services.ingest.channels.normalise.language import language
+from services.ingest.channels.normalise.near import Fingerprint, fingerprint
+from services.ingest.channels.normalise.redact import redact, redact_url
+from services.ingest.channels.normalise.repair import repair
+from services.ingest.channels.provider import Settings
+from services.ingest.channels.text import MAX_TEXT, clean
+from shared.events import Attachment, LanguageSource, Turn
+
+_SLACK = 1_024
+"""So much more is looked at, lest the cut at ``MAX_TEXT`` leaves half a number unrecognised."""
+
+
+class Normalised(msgspec.Struct, frozen=True, kw_only=True):
+    """``item`` is safe to write but for ``author``, ``aliases`` and ``original``.
+
+    ``redacted`` counts what was taken out of all its fields, by kind.
+    """
+
+    item: Item
+    redacted: dict[str, int] = {}
+    language: str | None = None
+    language_source: LanguageSource | None = None
+    language_confidence: float | None = None
+    fingerprint: Fingerprint | None = None
+
+
+def normalise(item: Item, settings: Settings) -> Normalised:
+    """Return the item cleaned, redacted and bounded, with its language and its fingerprint."""
+    fields = _Fields(settings.region)
+    text, truncated = fields.text(item.text, MAX_TEXT)
+    turns, cut = fields.turns(item.turns) if item.turns else ((), False)
+    changed: dict[str, object] = {
+        "native_id": limits.bounded_id(item.native_id),
+        "text": text,
+        "truncated": item.truncated or truncated or cut,
+    }
+    if turns:
+        changed["turns"] = turns
+    if item.thread_id is not None:
+        changed["thread_id"] = limits.bounded_id(item.thread_id) or None
+    if item.parent_id is not None:
+        changed["parent_id"] = limits.bounded_id(item.parent_id) or None
+    if item.title is not None:
+        changed["title"] = fields.line(item.title, limits.MAX_TITLE)
+    if item.display_name is not None:
+        changed["display_name"] = fields.line(item.display_name, limits.MAX_NAME)
+    if item.handle is not None:
+        changed["handle"] = limits.bounded_line(item.handle, limits.MAX_NAME) or None
+    if item.url is not None:
+        changed["url"] = fields.url(item.url)
+    if item.attachments:
+        changed["attachments"] = fields.attachments(item.attachments)
+    if item.attributes:
+        changed["attributes"] = fields.attributes(item.attributes)
+    if item.call is not None and item.call.recording_url is not None:
+        url = fields.url(item.call.recording_url, query=False)
+        changed["call"] = msgspec.structs.replace(item.call, recording_url=url)
+    found = language(text, item.language) if text else None
+    return Normalised(
+        item=msgspec.structs.replace(item, **changed),
+        redacted=dict(fields.counts),
+        language=found.tag if found else None,
+        language_source=found.source if found else None,
+        language_confidence=found.confidence if found else None,
+        fingerprint=fingerprint(text) if text else None,
+    )
+
+
+class _Fields:
+    """Cleans the fields of one item and counts what it takes out."""
+
+    def __init__(self, region: str | None) -> None:
+        self._region = region
+        self.counts: Counter[str] = Counter()
+
+    def text(self, text: str, limit: int) -> tuple[str, bool]:
+        """Return a text as it may be written, and whether it was cut."""
+        cut = len(text) > limit + _SLACK
+        plain, _ = clean(repair(text[: limit + _SLACK] if cut else text), limit + _SLACK)
+        redacted = redact(plain, self._region)
+        self.counts.update(redacted.counts)
+        plain = redacted.text
+        if len(plain) > limit:
+            return plain[:limit].rstrip(), True
+        return plain, cut
+
+    def line(self, text: str, limit: int) -> str | None:
+        """Return a short text on one line; None if nothing is left."""
+        plain, _ = self.text(limits.bounded_line(text, limit + _SLACK), limit)
+        return plain or None
+
+    def url(self, url: str, query: bool = True) -> str | None:
+        """Return a URL; ``query`` False: its query may be a signature that opens the file."""
+        redacted = redact_url(limits.bounded_line(url, limits.MAX_URL), query)
+        self.counts.update(redacted.counts)
+        return redacted.text or None
+
+    def turns(self, turns: tuple[Turn, ...]) -> tuple[tuple[Turn, ...], bool]:
+        """Return the turns within their common budget, and whether something was cut."""
+        kept: list[Turn] = []
+        left = MAX_TEXT
+        cut = len(turns) > limits.MAX_TURNS
+        for turn in turns[: limits.MAX_TURNS]:
+            if left <= 0:
+                return tuple(kept), True
+            text, shortened = self.text(turn.text, left)
+            cut = cut or shortened
+            left -= len(text)
+            kept.append(msgspec.structs.replace(turn, text=text))
+        return tuple(kept), cut
+
+    def attachments(self, attachments: tuple[Attachment, ...]) -> tuple[Attachment, ...]:
+        """Return the first ``MAX_ATTACHMENTS``, with names and links that may be written."""
+        return tuple(
+            msgspec.structs.replace(
+                attachment,
+                name=self.line(attachment.name, limits.MAX_NAME) if attachment.name else None,
+                url=self.url(attachment.url, query=False) if attachment.url else None,
+            )
+            for attachment in attachments[: limits.MAX_ATTACHMENTS]
+        )
+
+    def attributes(self, attributes: dict[str, Scalar]) -> dict[str, Scalar]:
+        """Return the attributes that fit, texts redacted; names are the provider's, not people's."""
+        plain: dict[str, Scalar] = {
+            name: self.line(value, limits.MAX_ATTRIBUTE_BYTES) or ""
+            if isinstance(value, str)
+            else value
+            for name, value in attributes.items()
+        }
+        return limits.bounded_attributes(plain)
