@@ -8,7 +8,7 @@ import time
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest.channels import forms
@@ -171,6 +171,7 @@ def test_charsets_of_mail(name: str, text: str) -> None:
     assert forms.decoded(text.encode(real.get(name, name)), name) == text
 
 
+@settings(deadline=2_000)
 @given(st.lists(st.tuples(st.text(), st.text()), max_size=20))
 def test_urlencoded_forms_come_back(fields: list[tuple[str, str]]) -> None:
     encoded = urlencode(fields, errors="replace").encode()
@@ -179,6 +180,7 @@ def test_urlencoded_forms_come_back(fields: list[tuple[str, str]]) -> None:
     assert kept == [pair for pair in expected if pair != ("", "")]
 
 
+@settings(deadline=2_000)
 @given(st.binary(max_size=300), st.sampled_from([TYPE, forms.URLENCODED]))
 def test_any_bytes_give_a_form_or_a_reason(junk: bytes, content_type: str) -> None:
     for content in (junk, body(part("a", b"x"))[:40] + junk, part("a", junk) + b"--XX--"):
