@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from email import message_from_bytes
 from email.message import Message
 
@@ -34,6 +34,9 @@ _FOLD = re.compile(rb"\r?\n(?![ \t])")
 _FIELD = re.compile(rb"[!-9;-~]{1,76}[ \t]*:")
 _MBOX_FROM = re.compile(rb">?From [^\r\n]*\r?\n")
 _BOUNDARY = re.compile(rb"(?m)^--[^\r\n]{1,200}\r?$")
+_CHARSET = re.compile(
+    rb"charset\s{0,8}=\s{0,8}\"?((?!us-ascii)[a-z0-9][a-z0-9._:-]{1,40})", re.IGNORECASE
+)
 _MIME_LINE = re.compile(r"--\S|(?:content-[a-z-]+|mime-version):", re.IGNORECASE)
 _REPORTS = ("message/", "text/rfc822")
 
@@ -65,7 +68,7 @@ def _prepared(raw: bytes) -> bytes:
     data = raw.lstrip(b"\r\n") if raw[:1] in b"\r\n" else raw
     if data.startswith((b"From ", b">From ")) and (match := _MBOX_FROM.match(data)):
         data = data[match.end() :]
-    if b"\n" not in data[:_MAX_HEADERS] and b"\r" in data:
+    if b"\n" not in data[:_MAX_HEADERS] and b"\n" not in data:
         data = data.replace(b"\r", b"\n")
     end = _END.search(data, 0, _PLAIN_HEADERS)
     if end is None:
@@ -95,7 +98,7 @@ def _trimmed(data: bytes) -> bytes:
 def _fast(data: bytes, raw: bytes) -> Mail:
     parsed = fast.parse_email(data, mode="lazy")
     text, html = _joined(parsed.text_plain), _joined(parsed.text_html)
-    if "\ufffd" in text or "\ufffd" in html:
+    if not (text.isascii() and html.isascii()) and _charset_is_wrong(data, text, html):
         text, html = _decoded_again(data, text, html)
     parts = parsed.attachments
     if not (parts or text.strip() or html):
@@ -155,8 +158,13 @@ def described(name: str | None, media_type: str | None, content: bytes) -> Attac
     )
 
 
+def _charset_is_wrong(data: bytes, text: str, html: str) -> bool:
+    """Return whether bytes could not be decoded, or 8-bit ones were sent without a charset."""
+    return "\ufffd" in text or "\ufffd" in html or not _CHARSET.search(data)
+
+
 def _decoded_again(data: bytes, text: str, html: str) -> tuple[str, str]:
-    """Read texts whose charset is wrong or unknown as UTF-8, else as Windows does in the west."""
+    """Read the texts again without trust in the stated charset."""
     found: dict[str, list[str]] = {"text/plain": [], "text/html": []}
     try:
         for index, part in enumerate(fast.walk(fast.parse_email_tree(data, mode="lazy"))):
@@ -164,7 +172,8 @@ def _decoded_again(data: bytes, text: str, html: str) -> tuple[str, str]:
                 break
             wanted = found.get(part.content_type.lower())
             if wanted is not None and part.content and part.disposition != "attachment":
-                wanted.append(guessed(part.content))
+                stated = _CHARSET.search(_content_type(part.headers))
+                wanted.append(guessed(part.content, stated[1].decode() if stated else None))
     except fast.ParseError:
         return text, html
     return _joined(found["text/plain"]) or text, _joined(found["text/html"]) or html
@@ -172,13 +181,20 @@ def _decoded_again(data: bytes, text: str, html: str) -> tuple[str, str]:
 
 def guessed(content: bytes, charset: str | None = None) -> str:
     """Return text of which the charset is uncertain: as stated, as UTF-8, as cp1252."""
-    for name in (charset, "utf-8"):
-        if name:
-            try:
-                return content.decode(name)
-            except (LookupError, UnicodeError, ValueError):
-                continue
+    for name in (charset or "ascii", "utf-8"):
+        try:
+            return content.decode(name)
+        except (LookupError, UnicodeError, ValueError):
+            continue
     return content.decode("cp1252", "replace")
+
+
+def _content_type(headers: Mapping[str, Sequence[str]]) -> bytes:
+    return "".join(
+        f"{name}: {';'.join(values)}"
+        for name, values in headers.items()
+        if name.lower() == "content-type"
+    ).encode("ascii", "replace")[:1_000]
 
 
 def _slow(data: bytes, raw: bytes) -> Mail:
