@@ -10,21 +10,30 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.escalation.domain.decide import CommandIn, Decision, FeedbackIn, TimerIn, decide
+from services.escalation.domain.grouping import is_negative
 from services.escalation.domain.policy import DAY, DEFAULT_POLICY, MINUTE
 from shared import codec
 from shared.events import (
+    Author,
     Case,
     CaseEvent,
     CaseEventKind,
     CaseState,
+    Cause,
     Channel,
     CommandKind,
     EscalationStatus,
+    Flag,
     FollowUpState,
     Kind,
+    NoCaseReason,
+    Operation,
+    Origin,
     OutcomeKind,
     Reason,
     Refusal,
+    Repeat,
+    Role,
     Severity,
     TimerKind,
 )
@@ -40,6 +49,14 @@ channels = st.sampled_from([Channel.EMAIL, Channel.PHONE])
 reasons = st.lists(st.sampled_from([Reason.DELAY, Reason.PRICE, Reason.SERVICE]), max_size=2)
 kinds = st.sampled_from(Kind) | st.just(Kind.COMPLAINT)
 follow_ups = st.none() | st.integers(min_value=0, max_value=6)
+roles = st.sampled_from(["customer"] * 4 + list(Role))
+origins = st.sampled_from([Origin.HUMAN] * 8 + list(Origin))
+operations = st.sampled_from([Operation.CREATE] * 4 + list(Operation))
+flags = st.sampled_from([(), (), (), (Flag.BACKFILL,), (Flag.SPAM, Flag.IDENTITY_CONFLICT)])
+backs = st.none() | st.integers(min_value=0, max_value=9)
+repeats = st.none() | st.integers(min_value=2, max_value=4)
+NO_PEOPLE = {NoCaseReason.MACHINE, NoCaseReason.OWN_SIDE, NoCaseReason.DELETED}
+NOTED = {Cause.MACHINE, Cause.OWN_SIDE, Cause.DELETION}
 waits = st.sampled_from(
     [0, 1, MINUTE, 15 * MINUTE, 31 * MINUTE, 3 * 60 * MINUTE, DAY, 3 * DAY, 9 * DAY, 31 * DAY]
 )
@@ -83,10 +100,67 @@ class EscalationMachine(RuleBasedStateMachine):
         assert len(decision.cases) == (outcome.kind is not OutcomeKind.NO_CASE)
         assert bool(decision.events) == bool(decision.cases)
         assert (outcome.kind is OutcomeKind.CASE_OPENED) == (len(self.world.cases) > len(before))
+        assert outcome.no_case_reason not in NO_PEOPLE
         if outcome.case_id in before:
             old, new = before[outcome.case_id], self.world.cases[outcome.case_id]
             assert new.feedback_count == old.feedback_count + 1
             assert RANK.index(new.severity) >= RANK.index(old.severity)
+
+    @rule(
+        data=st.data(), severity=severities, kind=kinds, thread=threads, origin=origins, role=roles,
+        op=operations, back=backs, flag=flags, count=repeats, wait=waits,
+    )  # fmt: skip
+    def anything(
+        self,
+        data: st.DataObject,
+        severity: Severity,
+        kind: Kind,
+        thread: str | None,
+        origin: Origin,
+        role: str,
+        op: Operation,
+        back: int | None,
+        flag: tuple[Flag, ...],
+        count: int | None,
+        wait: int,
+    ) -> None:
+        """Whatever a channel may deliver, new or ``back`` items ago: a note only adds to the list."""
+        self._later(wait)
+        before = dict(self.world.cases)
+        number = None if back is None else max(1, self.world.given - back)
+        listed = [ref.feedback_id for case in before.values() for ref in case.feedback]
+        of = data.draw(st.sampled_from([*listed, "unheard of"]))
+        decision = self.world.feed(
+            severity, kind, thread=thread, number=number, origin=origin, op=op, flags=flag,
+            author=Author(role=role), repeat=None if count is None else Repeat(of=of, count=count),
+        )  # fmt: skip
+        imported = Flag.BACKFILL in flag
+        assert not (imported and any(event.targets for event in decision.events))
+        people = origin in {Origin.HUMAN, Origin.BULK} and role not in {Role.AGENT, Role.BOT}
+        if op is Operation.DELETE or not people:
+            self._only_noted(before, decision)
+        elif decision.cases and decision.cases[0].case_id in before:
+            (new,) = decision.cases
+            old = before[new.case_id]
+            contact = decision.events[0].cause is not Cause.REVISION
+            assert new.feedback_count == old.feedback_count + contact
+            assert RANK.index(new.severity) >= RANK.index(old.severity)
+
+    def _only_noted(self, before: dict[str, Case], decision: Decision) -> None:
+        outcome = decision.outcome
+        assert outcome is not None
+        if outcome.kind is OutcomeKind.NO_CASE:
+            assert outcome.no_case_reason in NO_PEOPLE
+            assert (decision.cases, decision.events) == ((), ())
+            return
+        assert outcome.kind is OutcomeKind.CASE_ATTACHED
+        assert [event.cause in NOTED for event in decision.events] == [True]
+        (new,) = decision.cases
+        old = before[new.case_id]
+        assert old.state is not CaseState.CLOSED
+        as_before = {"feedback": old.feedback, "case_seq": old.case_seq}
+        assert msgspec.structs.replace(new, **as_before) == old
+        assert len(old.feedback) <= len(new.feedback) <= Case.MAX_REFS
 
     @precondition(lambda self: self.world.cases)
     @rule(
@@ -202,19 +276,22 @@ class EscalationMachine(RuleBasedStateMachine):
 
     def _check_state(self, case: Case, found: Counter[TimerKind]) -> None:
         plan = POLICY.plan(case.severity)
+        paged = bool(plan.steps) and not case.backfilled
         unsettled = [item for item in case.follow_ups if item.state not in SETTLED]
         assert {timer.ref for timer in case.timers if timer.ref} == {
             item.number for item in unsettled if item.state is not FollowUpState.MISSED
         }
         match case.state:
             case CaseState.OPEN:
-                assert found == ({TimerKind.STEP: 1} if plan.steps else {})
+                assert found == ({TimerKind.STEP: 1} if paged else {})
                 waiting = {EscalationStatus.PENDING, EscalationStatus.EXHAUSTED}
-                assert (case.escalation.status in waiting) == bool(plan.steps)
+                assert (case.escalation.status in waiting) == paged
+                assert case.escalation.status is EscalationStatus.NONE or not case.backfilled
                 if self.polled:
                     assert all(timer.due_at > self.world.now for timer in case.timers)
             case CaseState.ACKNOWLEDGED:
-                assert found == ({TimerKind.ACK_EXPIRY: 1} if plan.ack_expiry_ms else {})
+                expires = plan.ack_expiry_ms and not case.backfilled
+                assert found == ({TimerKind.ACK_EXPIRY: 1} if expires else {})
                 assert case.escalation.status is EscalationStatus.ACKNOWLEDGED
             case CaseState.RESOLVED:
                 assert unsettled
@@ -226,6 +303,31 @@ class EscalationMachine(RuleBasedStateMachine):
         assert (case.resolved_at is not None) == (
             case.state in (CaseState.RESOLVED, CaseState.CLOSED)
         )
+
+    @invariant()
+    def only_imported_history_is_quiet(self) -> None:
+        """A case is exempt from paging for nothing but the last complaint being imported."""
+        imported: dict[str, bool] = {}
+        given = {
+            item.feedback.feedback_id: item
+            for item in (
+                one.classified for one, _ in self.world.inputs if isinstance(one, FeedbackIn)
+            )
+        }
+        for event in self.world.log:
+            item = given.get(event.feedback_id or "")
+            if item is None or event.cause in NOTED or not is_negative(item):
+                continue
+            imported[event.case_id] = Flag.BACKFILL in item.feedback.flags
+        for case in self.world.cases.values():
+            if case.backfilled and case.state is not CaseState.RESOLVED:
+                assert imported[case.case_id] or case.state is CaseState.CLOSED
+
+    @invariant()
+    def the_list_is_bounded_and_names_an_item_once(self) -> None:
+        for case in self.world.cases.values():
+            items = [ref.item for ref in case.feedback]
+            assert len(set(items)) == len(items) <= Case.MAX_REFS
 
     @invariant()
     def every_page_names_somebody(self) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from services.escalation.domain.policy import DAY, HOUR, MINUTE
 from shared import ids
 from shared.events import (
+    Call,
+    CallOutcome,
     Case,
     CaseEventKind,
     CaseState,
@@ -17,6 +21,7 @@ from shared.events import (
     Reason,
     Severity,
     TimerKind,
+    Transcript,
 )
 from tests.unit.escalation.world import CUSTOMER, T0, TENANT, World, kinds
 
@@ -87,6 +92,27 @@ def test_references_keep_the_first_and_the_last() -> None:
 def test_excerpt(text: str, excerpt: str) -> None:
     world = World()
     world.feed(text=text)
+    assert world.case.feedback[0].excerpt == excerpt
+
+
+@pytest.mark.parametrize(
+    ("fields", "excerpt"),
+    [
+        ({"text": " ", "title": "Never again"}, "Never again"),
+        ({"text": "Words", "title": "Never again"}, "Words"),
+        (
+            {"text": "", "call": Call(call_id="c1", outcome=CallOutcome.MISSED)},
+            "[call: missed, transcript: none]",
+        ),
+        (
+            {"text": "", "call": Call(call_id="c1", transcript=Transcript.FAILED)},
+            "[call: unknown, transcript: failed]",
+        ),
+    ],
+)
+def test_what_is_shown_of_an_item_without_words(fields: dict[str, Any], excerpt: str) -> None:
+    world = World()
+    world.feed(**fields)
     assert world.case.feedback[0].excerpt == excerpt
 
 

@@ -81,6 +81,11 @@ class World:
         self._numbers = 0
 
     @property
+    def given(self) -> int:
+        """How many feedbacks and commands were made here; the number of the last one."""
+        return self._numbers
+
+    @property
     def log(self) -> list[CaseEvent]:
         """All events so far."""
         return [event for decision in self.decisions for event in decision.events]

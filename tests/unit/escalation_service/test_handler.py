@@ -21,7 +21,10 @@ from shared.events import (
     CaseEventKind,
     CaseState,
     CommandKind,
+    Flag,
     Kind,
+    Operation,
+    Origin,
     OutcomeKind,
     Refusal,
     Severity,
@@ -115,6 +118,41 @@ def test_a_duplicate_of_what_opened_no_case_is_ignored(rig: Rig) -> None:
     assert [outcome.kind for outcome in rig.outcomes(work)] == [OutcomeKind.NO_CASE]
     assert rig.take(rig.classified(0, praise)).outputs == []
     assert rig.metric("tocsin_no_case_total", reason="praise") == 1
+
+
+def test_machine_mail_is_counted_by_its_reason(rig: Rig) -> None:
+    work = rig.take(
+        rig.classified(
+            0,
+            item(1, origin=Origin.AUTO_REPLY),
+            item(2, origin=Origin.OWN_ECHO),
+            item(3, op=Operation.DELETE),
+        )
+    )
+    assert [outcome.kind for outcome in rig.outcomes(work)] == [OutcomeKind.NO_CASE] * 3
+    assert rig.events(work) == []
+    for reason in ("machine", "own_side", "deleted"):
+        assert rig.metric("tocsin_no_case_total", reason=reason) == 1
+
+
+def test_imported_history_pages_nobody_and_is_counted_apart(rig: Rig) -> None:
+    work = rig.take(rig.classified(0, item(1, flags=(Flag.BACKFILL,))))
+    assert kinds(rig, work) == [CaseEventKind.OPENED]
+    assert topics_of(work.outputs) == {"case.events", "case.state", "feedback.outcomes"}
+    rig.take(rig.commands(0, command(CASE)))
+    assert rig.metric("tocsin_escalation_ack_duration_seconds_count", severity="high") == 0
+    rig.clock.advance(30 * 86_400)
+    assert rig.take().outputs == []
+
+
+def test_a_revision_after_its_first_wording_in_one_chunk_joins_its_case(rig: Rig) -> None:
+    edited = ids.feedback_id(TENANT, "inbox", "m1", "2")
+    revision = item(1, feedback_id=edited, revision="2", op=Operation.UPDATE)
+    work = rig.take(rig.classified(0, item(1), revision))
+    assert kinds(rig, work) == [*OPENED, CaseEventKind.FEEDBACK_ATTACHED]
+    (case,) = rig.cases(work)
+    assert [ref.feedback_id for ref in case.feedback] == [edited]
+    assert rig.take(rig.classified(0, item(1), revision)).outputs == []
 
 
 def test_chunks_of_several_partitions_are_decided_each_on_its_own(rig: Rig) -> None:
@@ -499,6 +537,18 @@ def test_how_the_cases_stand_is_told() -> None:
     assert rig.metric("tocsin_redis_up") == 1
     name = "tocsin_escalation_oldest_unacknowledged_timestamp_seconds"
     assert rig.metric(name, severity="high") == rig.clock.now_ms() / 1000
+
+
+def test_imported_cases_stand_apart() -> None:
+    rig = Rig(MemoryView())
+    rig.assign(0)
+    rig.take(rig.classified(0, item(1, flags=(Flag.BACKFILL,))))
+    rig.handler._meter._next_standing = 0.0
+    rig.process()
+    assert rig.metric("tocsin_escalations_open", severity="high", state="open") == 0
+    assert rig.metric("tocsin_escalations_open", severity="high", state="backfilled") == 1
+    name = "tocsin_escalation_oldest_unacknowledged_timestamp_seconds"
+    assert rig.metric(name, severity="high") == 0
 
 
 def test_a_run_is_the_same_whatever_the_chunking() -> None:
