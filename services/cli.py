@@ -19,8 +19,10 @@ COMMANDS = {
     "up": ("services.commands.up", "The whole system, without a sample; stays."),
     "worker": ("services.commands.worker", "One worker process, as in production."),
     "topics": ("services.commands.topics", "Plan and apply the Kafka topics."),
+    "sources": ("services.commands.sources", "Add, list, rotate, test and pause sources."),
     "classify": ("services.commands.classify", "Classify JSONL from stdin to stdout; no Kafka."),
     "cases": ("services.commands.cases", "List, show, acknowledge and resolve cases."),
+    "import": ("services.commands.import_", "Bring in history from files."),
     "config": ("services.commands.config", "Show the settings and where they come from."),
 }
 

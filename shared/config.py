@@ -110,12 +110,16 @@ class Ingest(Section, frozen=True):
     max_in_flight_bytes: Count = 64_000_000
     request_deadline_s: Span = 10.0
     dedupe_days: Span = 45.0
+    sources_file: str = "sources.toml"
+    public_url: str = ""
+    max_hook_bytes: Count = 32_000_000
 
 
 class Privacy(Section, frozen=True):
-    """Keys for pseudonyms."""
+    """Keys for pseudonyms, and for sealing what is not redacted."""
 
     pseudonym_key: str = "change-me"
+    seal_key: str = ""
 
 
 class Clock(Section, frozen=True):

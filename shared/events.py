@@ -433,6 +433,43 @@ class FeedbackOutcome(Struct, frozen=True, tag_field="type", tag="feedback.outco
     no_case_reason: NoCaseReason | None = None
 
 
+# --------------------------------------------------------------------------- intake's own state
+
+
+class Original(Struct, frozen=True, tag_field="type", tag="feedback.original.v1"):
+    """An untouched message, encrypted (topic ``feedback.originals``); ``RawReference`` points to it."""
+
+    sha256: str
+    sealed: bytes
+    size: int
+    at: Int64
+    truncated: bool = False
+
+
+class Watermark(Struct, frozen=True, tag_field="type", tag="ingest.watermark.v1"):
+    """How far a collector has read its source (topic ``ingest.watermarks``); the cursor is opaque.
+
+    Everything up to ``cursor`` is in Kafka. ``items`` counts what was taken since the source is known.
+    """
+
+    source: str
+    cursor: str
+    at: Int64
+    items: int = 0
+
+
+class IdentityLink(Struct, frozen=True, tag_field="type", tag="identity.link.v1"):
+    """Two verified identifiers belong to one person (topic ``identity.links``).
+
+    Both are pseudonyms; what comes under ``alias`` is filed under ``customer_key``.
+    """
+
+    alias: str
+    customer_key: str
+    at: Int64
+    feedback_id: str
+
+
 # --------------------------------------------------------------------------- cases
 
 
@@ -688,7 +725,8 @@ class DeadLetter(Struct, frozen=True, tag_field="type", tag="dead.letter.v1"):
     """A record that could never be processed, whole: bytes are base64 in the JSON.
 
     ``copy``: the record went on all the same (a text that no rule could read is classified as
-    undetermined), so this is for a person to look at and not the record's outcome.
+    undetermined), so this is for a person to look at and not the record's outcome. ``sealed``: the
+    value is encrypted with ``privacy.seal_key``, since it was never redacted.
     """
 
     stage: str
@@ -705,6 +743,7 @@ class DeadLetter(Struct, frozen=True, tag_field="type", tag="dead.letter.v1"):
     copy: bool = False
     feedback_id: str | None = None
     channel: Channel | None = None
+    sealed: bool = False
 
 
 Event = (
@@ -715,4 +754,7 @@ Event = (
     | CaseEvent
     | CaseCommand
     | DeadLetter
+    | Original
+    | Watermark
+    | IdentityLink
 )

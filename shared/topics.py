@@ -68,6 +68,11 @@ CASE_EVENTS = Topic("case.events", (events.CaseEvent,), "tenant:customer", 400 *
 CASE_STATE = Topic("case.state", (events.Case,), "case id", -1, Cleanup.COMPACT)
 ESCALATIONS = Topic("escalations", (events.CaseEvent,), "tenant:customer", 45 * DAY_MS)
 FOLLOWUPS = Topic("followups", (events.CaseEvent,), "tenant:customer", 45 * DAY_MS)
+FEEDBACK_ORIGINALS = Topic("feedback.originals", (events.Original,), "sha256", 30 * DAY_MS)
+WATERMARKS = Topic("ingest.watermarks", (events.Watermark,), "source", -1, Cleanup.COMPACT)
+IDENTITY_LINKS = Topic(
+    "identity.links", (events.IdentityLink,), "alias", -1, Cleanup.COMPACT, partitions=1
+)
 DEAD_LETTERS = Topic("dead-letters", (events.DeadLetter,), "original key", 45 * DAY_MS)
 
 ALL: tuple[Topic, ...] = (
@@ -79,6 +84,9 @@ ALL: tuple[Topic, ...] = (
     CASE_STATE,
     ESCALATIONS,
     FOLLOWUPS,
+    FEEDBACK_ORIGINALS,
+    WATERMARKS,
+    IDENTITY_LINKS,
     DEAD_LETTERS,
 )
 

@@ -69,6 +69,13 @@ SETTINGS = {
     "ingest.request_deadline_s": "A request that Kafka has not acknowledged by then is answered 503.",
     "ingest.dedupe_days": "How long a feedback id is remembered, by intake and by escalation. "
     "Keep it at or below the retention of `feedback.outcomes` (45 days).",
+    "ingest.sources_file": "The configured sources; `tocsin sources` edits it, and a running intake "
+    "follows within a second.",
+    "ingest.public_url": "Address under which providers reach the HTTP door, e.g. "
+    "`https://feedback.example.com`. Several signatures cover it, so behind a proxy it must be set.",
+    "ingest.max_hook_bytes": "Largest body of a provider's request (413 above).",
+    "privacy.seal_key": "Key under which originals and refused items are encrypted, since they are not "
+    "redacted. Empty: originals are not kept, and refused items are kept as they are. Secret.",
     "privacy.pseudonym_key": "Key of the hash that turns an address, number or handle into a customer "
     "key. Changing it makes new customers of all. Secret.",
     "clock.speedup": "Policy time runs so much faster than real time. For demonstrations only.",

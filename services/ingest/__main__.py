@@ -6,33 +6,31 @@ import asyncio
 import gc
 import os
 import sys
+import time
+from pathlib import Path
 
 import uvloop
 from aiohttp import web
 
-from services.ingest.intake import Intake
+from services.ingest.collectors import Collectors
+from services.ingest.core import compose_core
 from services.ingest.lifecycle import Lifecycle, Parts
-from services.ingest.metering import Metering
-from services.ingest.prepare import Preparer
-from services.ingest.producer import KafkaLog
+from services.ingest.limits import Limits
+from services.ingest.registry import Registry
+from services.ingest.sources.body import Bodies
+from services.ingest.sources.gate import Gate
+from services.ingest.sources.hooks import HookDoor
 from services.ingest.sources.http import HttpDoor
 from services.ingest.sources.keys import Keys, check_exposure
+from services.ingest.sources.public_keys import PublicKeys, fetch
 from services.ingest.sources.server import Server
 from shared import config, logs, probes
-from shared.clock import SystemClock
 from shared.config import Config
 from shared.errors import Exit, Misconfigured
 from shared.metrics import Metrics, build_version, process_registry
-from shared.stores.redis_dedupe import RedisDedupe, connect
-from shared.topics import Names
-
-DEDUPE_TIMEOUT_S = 0.25
-"""Intake goes on without Redis, so it does not wait long for it."""
 
 GC_THRESHOLDS = (5_000, 50, 100)
 """Records in flight are no cycles; looking for some among them costs a tenth of the throughput."""
-
-_DAY_S = 86_400.0
 
 
 async def run(settings: Config) -> int:
@@ -67,24 +65,39 @@ def _compose(settings: Config) -> Parts:
     check_exposure(limits.host, keys, secret)
     metrics = Metrics(process_registry())
     metrics.build_info.labels(build_version(), "ingest").set(1)
-    clock = SystemClock(settings.clock.speedup, settings.clock.epoch_ms)
-    names = Names(settings.kafka.topic_prefix)
-    preparer = Preparer(settings.tenant, secret.encode(), names, clock)
-    log = KafkaLog(settings, metrics, preparer.topics)
-    dedupe = RedisDedupe(
-        connect(settings.redis.url, min(DEDUPE_TIMEOUT_S, settings.redis.timeout_s)),
-        f"{settings.redis.namespace}:ingest:",
-        limits.dedupe_days * _DAY_S,
-        on_health=metrics.redis_up.set,
-    )
-    intake = Intake(preparer, dedupe, log, Metering(metrics), limits.request_deadline_s)
-    door = HttpDoor(intake, keys, limits, metrics)
+    core = compose_core(settings, metrics)
+    registry = Registry(Path(limits.sources_file))
+    gate, bodies = Gate(metrics), Bodies(limits.max_in_flight_bytes)
+    rates = Limits(time.monotonic)
     app = web.Application()
-    door.add_routes(app)
-    server = Server(app, limits.host, limits.port, door.connections)
+    HttpDoor(core.intake, keys, limits, bodies).add_routes(app, gate)
+    HookDoor(
+        core.intake,
+        registry,
+        bodies,
+        PublicKeys(fetch, time.monotonic),
+        core.nonces,
+        rates,
+        core.metering,
+        core.clock,
+        limits,
+    ).add_routes(app, gate)
+    collectors = Collectors(settings, registry, core, rates, metrics)
+    server = Server(app, limits.host, limits.port, gate.connections)
     watch = web.Application()
-    probes.add_routes(watch, metrics.registry, lambda: None, (log.problem, door.problem))
-    return Parts(settings.worker, log, dedupe, intake, door, server, watch)
+    checks = (core.log.problem, core.links.problem, gate.problem)
+    probes.add_routes(watch, metrics.registry, lambda: None, checks)
+    return Parts(
+        settings.worker,
+        core.log,
+        core.dedupe,
+        core.intake,
+        gate,
+        server,
+        watch,
+        services=(collectors,),
+        background=(core.links.run, registry.watch),
+    )
 
 
 def _check_crc32c() -> None:

@@ -43,6 +43,11 @@ class Record:
         self.on_settled: Callable[[Record], None] | None = None
         self._waiting: list[Gathering] = []
 
+    def rewrite(self, value: bytes) -> None:
+        """Replace the value of a record that was not handed to the log yet."""
+        self.size += len(value) - len(self.value)
+        self.value = value
+
     def settle(self, fate: Fate, fault: str = "") -> None:
         """Decide its fate, once, and wake who waits."""
         if self.fate is not Fate.PENDING:

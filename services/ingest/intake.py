@@ -1,4 +1,4 @@
-"""The one path behind every door: prepare → dedupe → write → acknowledge late.
+"""The one path behind every door: prepare → dedupe → mark repeats → write → acknowledge late.
 
 Coalescing: a record is claimed by its id before anything is awaited, so of equal items that are in
 flight at the same time, in one batch or in many requests, one is written and all are answered by it.
@@ -14,7 +14,8 @@ from services.ingest.flight import Fate, Gathering, Record
 from services.ingest.log import Log
 from services.ingest.metering import Metering
 from services.ingest.outcome import Claim, Result, Status, result_of
-from services.ingest.prepare import Door, Prepared, Preparer, Raw
+from services.ingest.prepare import Door, Entry, Prepared, Preparer
+from services.ingest.repeats import Repeats
 from shared.errors import Transient
 from shared.ports import Dedupe
 
@@ -29,10 +30,17 @@ class Intake:
     """Takes items from any door."""
 
     def __init__(
-        self, preparer: Preparer, dedupe: Dedupe, log: Log, metering: Metering, deadline_s: float
+        self,
+        preparer: Preparer,
+        dedupe: Dedupe,
+        repeats: Repeats,
+        log: Log,
+        metering: Metering,
+        deadline_s: float,
     ) -> None:
         self._preparer = preparer
         self._dedupe = dedupe
+        self._repeats = repeats
         self._log = log
         self._metering = metering
         self._deadline_s = deadline_s
@@ -40,8 +48,8 @@ class Intake:
         self._written: list[Prepared] = []
         self._remembering: asyncio.Task[None] | None = None
 
-    async def take(self, raws: Sequence[Raw], door: Door) -> list[Result]:
-        """Return the outcome of each of ``raws``, in order, within the deadline.
+    async def take(self, entries: Sequence[Entry], door: Door) -> list[Result]:
+        """Return the outcome of each of ``entries``, in order, within the deadline.
 
         UNAVAILABLE means that it is not known to be written; it may still be, later. Sending the
         same again is always right.
@@ -50,12 +58,16 @@ class Intake:
         deadline = clock() + self._deadline_s
         claims: list[Claim] = []
         try:
-            for number, raw in enumerate(raws, 1):
-                claims.append(self._claim(raw, door))
+            for number, entry in enumerate(entries, 1):
+                claims.append(self._claim(entry, door))
                 if number % SLICE == 0:
                     await asyncio.sleep(0)
-            mine = [claim.record for claim in claims if claim.owned]
-            await self._write(mine, await self._known(mine))
+            mine = [claim.item for claim in claims if claim.owned]
+            known = await self._known(mine)
+            fresh = [item for item in mine if item.record.id not in known]
+            await self._repeats.mark(fresh, self._preparer)
+            await self._write_extras(fresh, deadline)
+            await self._write(mine, known)
             await Gathering([claim.record for claim in claims]).wait(deadline - clock())
         finally:
             _abandon(claims)
@@ -66,37 +78,55 @@ class Intake:
         while self._remembering is not None:
             await asyncio.wait([self._remembering])
 
-    def _claim(self, raw: Raw, door: Door) -> Claim:
-        item = self._preparer.prepare(raw, door)
+    def _claim(self, entry: Entry, door: Door) -> Claim:
+        item = self._preparer.prepare(entry, door)
         first = self._claimed.setdefault(item.record.id, item)
         if first is item:
             item.record.on_settled = self._settled
         return Claim(item, first.record)
 
-    async def _known(self, records: Sequence[Record]) -> frozenset[str]:
-        if not records:
+    async def _known(self, items: Sequence[Prepared]) -> frozenset[str]:
+        if not items:
             return frozenset()
         try:
-            return await self._dedupe.known([record.id for record in records])
+            return await self._dedupe.known([item.record.id for item in items])
         except Transient:
             return frozenset()  # accept: escalation drops doubles inside its own transaction
 
-    async def _write(self, records: Sequence[Record], known: frozenset[str]) -> None:
-        refused: Transient | None = None
-        for number, record in enumerate(records, 1):
+    async def _write_extras(self, items: Sequence[Prepared], deadline: float) -> None:
+        """Write what goes along first: an item that is taken has its original kept."""
+        extras = [record for item in items for record in item.extra]
+        if not extras:
+            return
+        for record in extras:
+            self._append(record)
+        await Gathering(extras).wait(deadline - asyncio.get_running_loop().time())
+        for item in items:
+            if any(record.fate is not Fate.WRITTEN for record in item.extra):
+                item.record.settle(Fate.FAILED, "what goes along with it could not be written")
+
+    async def _write(self, items: Sequence[Prepared], known: frozenset[str]) -> None:
+        refused = ""
+        for number, item in enumerate(items, 1):
+            record = item.record
             if record.id in known:
                 record.settle(Fate.KNOWN)
-            elif refused is not None:
-                record.settle(Fate.FAILED, str(refused))
-            else:
-                try:
-                    self._log.append(record)
-                    record.taken = True
-                except Transient as error:
-                    refused = error
-                    record.settle(Fate.FAILED, str(error))
+            elif refused:
+                record.settle(Fate.FAILED, refused)
+            elif record.fate is Fate.PENDING:
+                refused = self._append(record)
             if number % SLICE == 0:
                 await asyncio.sleep(0)
+
+    def _append(self, record: Record) -> str:
+        """Hand ``record`` to the log; return why that failed, empty if it did not."""
+        try:
+            self._log.append(record)
+        except Transient as error:
+            record.settle(Fate.FAILED, str(error))
+            return str(error)
+        record.taken = True
+        return ""
 
     def _settled(self, record: Record) -> None:
         """Release the claim, or keep it until the id is remembered."""
@@ -115,7 +145,8 @@ class Intake:
                 items, self._written = self._written, []
                 self._metering.accepted(items)
                 try:
-                    await self._dedupe.remember([item.record.id for item in items])
+                    await self._remember_ids(items)
+                    await self._repeats.remember(items)
                 except Transient:
                     pass  # a second delivery is dropped further down
                 finally:
@@ -123,6 +154,13 @@ class Intake:
                         self._claimed.pop(item.record.id, None)
         finally:
             self._remembering = None
+
+    async def _remember_ids(self, items: Sequence[Prepared]) -> None:
+        by_retention: dict[float | None, list[str]] = {}
+        for item in items:
+            by_retention.setdefault(item.dedupe_s, []).append(item.record.id)
+        for retention, known in by_retention.items():
+            await self._dedupe.remember(known, retention)
 
     def _results(self, claims: Sequence[Claim]) -> list[Result]:
         results = [result_of(claim, self._deadline_s) for claim in claims]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from aiohttp import web
 
 from services.ingest.intake import Intake
 from services.ingest.producer import KafkaLog
-from services.ingest.sources.http import HttpDoor
+from services.ingest.sources.gate import Gate
 from services.ingest.sources.server import Server
 from shared import config, probes
 from shared.errors import Transient
@@ -22,6 +22,22 @@ from shared.ports import Dedupe
 
 _REDIS_CHECK_S = 5.0
 _log = structlog.get_logger(__name__)
+
+
+class Service(Protocol):
+    """Another door, or what asks sources by itself: it lives from ``start`` to ``stop``."""
+
+    async def start(self) -> None:
+        """Begin; a fault that no retry helps against is raised."""
+        ...
+
+    async def drain(self, timeout_s: float) -> None:
+        """Take nothing new; return when what was begun is done, or after ``timeout_s``."""
+        ...
+
+    async def stop(self) -> None:
+        """Let go of everything."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -32,9 +48,11 @@ class Parts:
     log: KafkaLog
     dedupe: Dedupe
     intake: Intake
-    door: HttpDoor
+    gate: Gate
     server: Server
     probes: web.Application
+    services: tuple[Service, ...] = ()
+    background: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = ()
 
 
 class Lifecycle:
@@ -54,8 +72,11 @@ class Lifecycle:
         probe_runner, metrics_port = await probes.serve(
             self._parts.probes, worker.host, worker.metrics_port
         )
-        background = [self._spawn(self._parts.log.connect()), self._spawn(self._watch_redis())]
+        works = (self._parts.log.connect, self._watch_redis, *self._parts.background)
+        background = [self._spawn(work()) for work in works]
         try:
+            for service in self._parts.services:
+                await service.start()
             await self._parts.server.start()
             _log.info(
                 "listening",
@@ -74,6 +95,8 @@ class Lifecycle:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await self._parts.server.stop()
+            for service in self._parts.services:
+                await service.stop()
             await probe_runner.cleanup()
             await self._parts.dedupe.close()
 
@@ -93,13 +116,16 @@ class Lifecycle:
         """Stop listening, finish requests, write what is in flight; all before one deadline."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + self._parts.worker.drain_timeout_s
-        _log.info("draining", requests=self._parts.door.in_progress)
+        _log.info("draining", requests=self._parts.gate.in_progress)
         await self._parts.server.stop_listening()
-        await self._parts.door.drain(deadline - clock())
+        await asyncio.gather(
+            self._parts.gate.drain(deadline - clock()),
+            *(service.drain(deadline - clock()) for service in self._parts.services),
+        )
         written = await self._parts.log.close(max(0.0, deadline - clock()))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._parts.intake.settle(), 1.0)
-        _log.info("stopped", written=written, requests=self._parts.door.in_progress)
+        _log.info("stopped", written=written, requests=self._parts.gate.in_progress)
         return 0 if written else 1
 
     async def _watch_redis(self) -> None:

@@ -22,11 +22,11 @@ class MemoryDedupe:
         now = self._monotonic()
         return frozenset(key for key in ids if self._expiry.get(key, 0.0) > now)
 
-    async def remember(self, ids: Sequence[str]) -> None:
+    async def remember(self, ids: Sequence[str], ttl_s: float | None = None) -> None:
         """Remember ``ids``; repeating extends the time."""
         now = self._monotonic()
         for key in ids:
-            self._expiry[key] = now + self._ttl_s
+            self._expiry[key] = now + (self._ttl_s if ttl_s is None else ttl_s)
             self._expiry.move_to_end(key)
         while self._expiry and self._is_stale(now):
             self._expiry.popitem(last=False)

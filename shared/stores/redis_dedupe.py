@@ -78,10 +78,11 @@ class RedisDedupe:
             self._looking = loop.create_task(self._look_up())
         return await answer
 
-    async def remember(self, ids: Sequence[str]) -> None:
+    async def remember(self, ids: Sequence[str], ttl_s: float | None = None) -> None:
         """Remember ``ids``; repeating extends the time."""
+        ttl = self._ttl_s if ttl_s is None else max(1, int(ttl_s))
         for at in range(0, len(ids), CHUNK):
-            await self._call(self._remember, ids[at : at + CHUNK], [self._ttl_s])
+            await self._call(self._remember, ids[at : at + CHUNK], [ttl])
 
     async def close(self) -> None:
         """Close the connections."""

@@ -43,6 +43,11 @@ class Identifiers(msgspec.Struct, frozen=True):
     primary: str
     verified: tuple[str, ...] = ()
 
+    @property
+    def known(self) -> bool:
+        """Tell whether this is somebody, and not only one thread or one item."""
+        return not self.primary.startswith(("thread:", "item:"))
+
 
 def identity(item: Item, source: str, region: str | None = None) -> str:
     """Return what stands for the customer; it goes through a keyed hash and nowhere else.
@@ -85,7 +90,9 @@ def public_author(item: Item) -> Author | None:
     ):
         handle = item.author
     name = item.display_name
-    if name is not None and ((folded := _folded(name)) is None or _is_address(folded, Channel.PHONE)):
+    if name is not None and (
+        (folded := _folded(name)) is None or _is_address(folded, Channel.PHONE)
+    ):
         name = None
     shown = Author(
         name=name, handle=handle, role=item.role, verified=item.badge, country=item.country

@@ -36,18 +36,33 @@ class BatchAnswer(msgspec.Struct, frozen=True):
     results: Sequence[Result]
 
 
+class HookAnswer(msgspec.Struct, frozen=True):
+    """Body of the answer to a provider: how many of each. Rejected ones are in the dead letters."""
+
+    accepted: int
+    duplicate: int
+    rejected: int
+    ignored: int
+
+
 class Refused(Exception):
     """A request as a whole is turned away before any of its items is looked at."""
 
-    def __init__(self, status: int, reason: str, detail: str) -> None:
+    def __init__(
+        self, status: int, reason: str, detail: str, retry_after_s: int | None = None
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.reason = reason
         self.detail = detail
+        self.retry_after_s = retry_after_s
 
     def response(self) -> web.Response:
         """Return the answer."""
-        return respond(self.status, _Problem("refused", self.reason, self.detail))
+        response = respond(self.status, _Problem("refused", self.reason, self.detail))
+        if self.retry_after_s is not None:
+            response.headers["Retry-After"] = str(self.retry_after_s)
+        return response
 
 
 class _Problem(msgspec.Struct, frozen=True):
@@ -88,6 +103,19 @@ def batch(results: Sequence[Result]) -> web.Response:
             count[Status.REJECTED],
             count[Status.UNAVAILABLE],
             results,
+        ),
+    )
+
+
+def hook(results: Sequence[Result], ignored: int) -> web.Response:
+    """Return the answer to a provider whose items are all durable, as items or as dead letters."""
+    return respond(
+        200,
+        HookAnswer(
+            sum(result.status is Status.ACCEPTED for result in results),
+            sum(result.status is Status.DUPLICATE for result in results),
+            sum(result.status is Status.REJECTED for result in results),
+            ignored,
         ),
     )
 

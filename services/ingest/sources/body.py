@@ -9,11 +9,13 @@ from aiohttp import web
 from services.ingest.log import Overloaded
 from services.ingest.sources.answers import Refused
 
+BODY_TIMEOUT_S = 10.0
+
 
 class Bodies:
     """Reads bodies; all that are held at the same time share ``max_bytes`` of memory."""
 
-    def __init__(self, max_bytes: int, timeout_s: float) -> None:
+    def __init__(self, max_bytes: int, timeout_s: float = BODY_TIMEOUT_S) -> None:
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
         self._held = 0

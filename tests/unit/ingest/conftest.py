@@ -13,8 +13,10 @@ from services.ingest.intake import Intake
 from services.ingest.log import MemoryLog
 from services.ingest.metering import Metering
 from services.ingest.prepare import Preparer
+from services.ingest.repeats import Repeats
 from shared.clock import ManualClock
 from shared.metrics import Metrics
+from shared.stores.memory_contacts import MemoryContacts
 from shared.stores.memory_dedupe import MemoryDedupe
 from shared.topics import Names
 
@@ -29,9 +31,17 @@ class Rig:
         self.preparer = Preparer("acme", b"secret", Names(), self.clock)
         self.log = MemoryLog()
         self.dedupe = MemoryDedupe(3600.0, self.clock.monotonic)
+        self.contacts = MemoryContacts(3600.0, self.clock.monotonic)
 
     def intake(self, deadline_s: float = 1.0) -> Intake:
-        return Intake(self.preparer, self.dedupe, self.log, Metering(self.metrics), deadline_s)
+        return Intake(
+            self.preparer,
+            self.dedupe,
+            Repeats(self.contacts),
+            self.log,
+            Metering(self.metrics),
+            deadline_s,
+        )
 
     def metric(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0

@@ -10,6 +10,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from services.ingest.sources.body import Bodies
+from services.ingest.sources.gate import Gate
 from services.ingest.sources.http import HttpDoor
 from services.ingest.sources.keys import Keys
 from services.ingest.sources.server import Server
@@ -22,8 +24,11 @@ SINGLE, BATCH = "/v1/feedback", "/v1/feedback:batch"
 class Site:
     """A door that is open."""
 
-    def __init__(self, door: HttpDoor, server: Server, session: aiohttp.ClientSession) -> None:
-        self.door = door
+    def __init__(
+        self, gate: Gate, bodies: Bodies, server: Server, session: aiohttp.ClientSession
+    ) -> None:
+        self.gate = gate
+        self.bodies = bodies
         self.server = server
         self.session = session
 
@@ -39,13 +44,13 @@ async def _site(
     rig: Any, limits: config.Ingest | None = None, idle_s: float = 30.0, body_s: float = 10.0
 ) -> AsyncIterator[Site]:
     limits = limits or config.Ingest()
-    door = HttpDoor(rig.intake(), Keys(limits.keys), limits, rig.metrics, body_s)
+    gate, bodies = Gate(rig.metrics), Bodies(limits.max_in_flight_bytes, body_s)
     app = web.Application()
-    door.add_routes(app)
-    server = Server(app, "127.0.0.1", 0, door.connections, idle_s)
+    HttpDoor(rig.intake(), Keys(limits.keys), limits, bodies).add_routes(app, gate)
+    server = Server(app, "127.0.0.1", 0, gate.connections, idle_s)
     await server.start()
     async with aiohttp.ClientSession() as session:
-        yield Site(door, server, session)
+        yield Site(gate, bodies, server, session)
     await server.stop()
 
 
@@ -119,7 +124,7 @@ def test_limits_of_size_time_and_encoding(rig: Any, item: Make) -> None:
                 assert (await site.post(SINGLE, b"x", Content_Encoding=coding))[0] == 415
             assert (await site.post(SINGLE, slowly([b"x"] * 20, 0.1)))[0] == 408
             assert (await site.post(SINGLE, slowly([item()], 0.0)))[0] == 202
-            assert site.door._bodies._held == 0
+            assert site.bodies._held == 0
 
     asyncio.run(scenario())
 
@@ -140,8 +145,8 @@ def test_draining_finishes_what_it_has_and_turns_the_rest_away(rig: Any, item: M
             rig.log.hold = True
             pending = asyncio.create_task(site.post(SINGLE, item()))
             await asyncio.sleep(0.1)
-            assert site.door.in_progress == 1
-            drained = asyncio.create_task(site.door.drain(5.0))
+            assert site.gate.in_progress == 1
+            drained = asyncio.create_task(site.gate.drain(5.0))
             await asyncio.sleep(0.05)
             status, answer = await site.post(SINGLE, item(id="2"))
             assert (status, answer["reason"]) == (503, "draining")

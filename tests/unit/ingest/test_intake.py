@@ -27,7 +27,7 @@ class Away:
     async def known(self, _: Sequence[str]) -> frozenset[str]:
         raise Transient("away")
 
-    async def remember(self, _: Sequence[str]) -> None:
+    async def remember(self, _: Sequence[str], ttl_s: float | None = None) -> None:
         raise Transient("away")
 
     async def close(self) -> None:

@@ -17,6 +17,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.metrics import MetricWrapperBase
 
 from services.escalation.domain.policy import DEFAULT_POLICY
+from services.ingest.channels import providers
+from services.ingest.channels.provider import Ignored
 from services.ingest.channels.rejection import Refusal
 from shared import metrics, topics
 from shared.config import Kafka
@@ -32,6 +34,8 @@ KAFKA_FAULTS = [
     for name, value in inspect.getmembers(kafka_errors, inspect.isclass)
     if issubclass(value, kafka_errors.KafkaError)
 ]
+SOURCES = range(50)
+REDACTIONS = range(12)
 STATUSES = [200, 202, 400, 401, 405, 408, 413, 415, 422, 429, 500, 503]
 FOLLOW_UP_KINDS = {
     promise.kind for severity in Severity for promise in DEFAULT_POLICY.plan(severity).follow_ups
@@ -41,12 +45,18 @@ PARTITIONS = range(Kafka().partitions)
 LABELS: dict[str, dict[str, Iterable[object]]] = {
     "events_received": {"channel": Channel},
     "events_rejected": {"channel": CHANNELS, "reason": Refusal},
-    "events_deduplicated": {"channel": Channel, "kind": ["exact", "escalation"]},
+    "events_deduplicated": {"channel": Channel, "kind": ["exact", "near", "escalation"]},
     "event_size": {"channel": Channel},
     "event_age": {"channel": Channel},
     "channel_last_event": {"channel": Channel},
     "in_progress": {"stage": ONE},
-    "http_duration": {"route": ["feedback", "batch"], "status": STATUSES},
+    "http_duration": {"route": ["feedback", "batch", "hooks"], "status": STATUSES},
+    "events_ignored": {"channel": Channel, "reason": Ignored},
+    "unauthentic": {"provider": providers.load()},
+    "source_last_heard": {"source": SOURCES},
+    "source_up": {"source": SOURCES},
+    "source_errors": {"source": SOURCES, "reason": ["refused", "busy", "transient"]},
+    "redacted": {"kind": REDACTIONS},
     "stage_processed": {"stage": ONE, "outcome": metrics.OUTCOMES},
     "stage_errors": {"stage": ONE, "reason": ["transient", "clock_jump"]},
     "stage_duration": {"stage": ONE},

@@ -1,0 +1,23 @@
+"""Which collector reads the sources of which provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from services.ingest.collectors.page import Collector, Factory, Surroundings
+from services.ingest.registry import Configured
+from shared.errors import Misconfigured
+
+FACTORIES: Mapping[str, Factory] = {}
+
+
+def make(source: Configured, surroundings: Surroundings) -> Collector:
+    """Return the collector of ``source``.
+
+    Raises:
+        Misconfigured: its provider has none.
+    """
+    factory = FACTORIES.get(source.provider.name)
+    if factory is None:
+        raise Misconfigured(f"sources.{source.name}: {source.provider.name} has no collector")
+    return factory(source, surroundings)

@@ -1,0 +1,213 @@
+"""The door of providers: ``/v1/hooks/<source>``. What a request means is the provider's module's.
+
+Whoever is not proven gets one and the same answer (401), whether the source exists or not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from services.ingest.channels.hook import Hook
+from services.ingest.channels.provider import (
+    Credentials,
+    Delivery,
+    KeyNeeded,
+    Proof,
+    Unauthentic,
+    Unfit,
+)
+from services.ingest.channels.rejection import Rejected
+from services.ingest.intake import Intake
+from services.ingest.limits import Limits
+from services.ingest.metering import Metering
+from services.ingest.outcome import Result, Status
+from services.ingest.prepare import Door, Entry
+from services.ingest.registry import Configured, Registry
+from services.ingest.sources import answers
+from services.ingest.sources.answers import Refused
+from services.ingest.sources.body import Bodies
+from services.ingest.sources.gate import Gate
+from services.ingest.sources.http import traceparent
+from services.ingest.sources.public_keys import PublicKeys
+from shared import config
+from shared.clock import Clock
+from shared.errors import Transient
+from shared.ports import Nonces
+
+PAUSED_RETRY_S = 300
+_log = structlog.get_logger(__name__)
+
+
+class HookDoor:
+    """Proves, reads and hands over requests of providers."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        registry: Registry,
+        bodies: Bodies,
+        keys: PublicKeys,
+        nonces: Nonces,
+        limits: Limits,
+        metering: Metering,
+        clock: Clock,
+        settings: config.Ingest,
+    ) -> None:
+        self._intake = intake
+        self._registry = registry
+        self._bodies = bodies
+        self._keys = keys
+        self._nonces = nonces
+        self._limits = limits
+        self._metering = metering
+        self._clock = clock
+        self._settings = settings
+
+    def add_routes(self, app: web.Application, gate: Gate) -> None:
+        """Mount the route on ``app``, behind ``gate``."""
+        handler = gate.guarded("hooks", self._hook)
+        app.router.add_route("*", "/v1/hooks/{source}", handler)
+
+    async def _hook(self, request: web.Request) -> web.StreamResponse:
+        source = self._source(request)
+        body = await self._bodies.read(request, self._settings.max_hook_bytes)
+        try:
+            return await self._answer(source, self._as_hook(request, body), traceparent(request))
+        finally:
+            self._bodies.release(body)
+
+    async def _answer(self, source: Configured, hook: Hook, trace: bytes) -> web.StreamResponse:
+        try:
+            if reply := self._challenged(source, hook):
+                return reply
+            await self._prove(source, hook)
+        except Unauthentic as unproven:
+            self._metering.unauthentic(source.provider.name)
+            # Why goes to the log of the operator, never to the caller: it would help a forger.
+            _log.warning("not authentic", source=source.name, why=unproven.detail)
+            raise _unauthorized() from unproven
+        delivery = self._read(source, hook)
+        for reason in delivery.ignored:
+            self._metering.ignored(source.provider.channel, reason)
+        entries: list[Entry] = [*delivery.items, *delivery.unfit]
+        self._limits.charge(source.name, source.source, max(1, len(entries)))
+        results = await self._intake.take(entries, door(source, trace)) if entries else []
+        self._metering.source_heard(source.name, self._clock.now_ms())
+        return self._reply(source, results, len(delivery.ignored))
+
+    def _source(self, request: web.Request) -> Configured:
+        source = self._registry.sources.get(request.match_info["source"])
+        if source is None or source.provider.parse is None:
+            raise _unauthorized()
+        if source.source.paused:
+            raise Refused(503, "paused", "this source is paused", retry_after_s=PAUSED_RETRY_S)
+        wait = self._limits.wait_s(source.name, source.source)
+        if wait > 0:
+            text = f"more than {source.source.rate:g} items a second"
+            raise Refused(429, "rate_limited", text, retry_after_s=math.ceil(wait))
+        return source
+
+    def _as_hook(self, request: web.Request, body: bytes) -> Hook:
+        headers: dict[str, str] = {}
+        for name, value in request.headers.items():
+            lower = name.lower()
+            headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
+        base = self._settings.public_url.rstrip("/") or f"{request.scheme}://{request.host}"
+        return Hook(
+            method=request.method,
+            url=base + request.raw_path,
+            headers=headers,
+            body=body,
+            now=self._clock.now_ms(),
+        )
+
+    def _challenged(self, source: Configured, hook: Hook) -> web.Response | None:
+        if source.provider.challenge is None:
+            return None
+        reply = source.provider.challenge(hook, self._credentials(source), source.settings)
+        if reply is None:
+            return None
+        return web.Response(status=reply.status, body=reply.body, content_type=reply.content_type)
+
+    async def _prove(self, source: Configured, hook: Hook) -> None:
+        proof = await self._verified(source, hook)
+        if proof.nonce is None:
+            return
+        digest = hashlib.sha256(hook.body).hexdigest()
+        try:
+            fresh = await self._nonces.claim(f"{source.name}:{proof.nonce}", digest)
+        except Transient:
+            return  # the signature holds and is recent; what is doubled is dropped further down
+        if not fresh:
+            raise Unauthentic("the token of another request was used again")
+
+    async def _verified(self, source: Configured, hook: Hook) -> Proof:
+        verify = source.provider.verify
+        if verify is None:
+            raise Unauthentic("the provider has no way to prove itself")
+        credentials = self._credentials(source)
+        try:
+            return verify(hook, credentials, source.settings)
+        except KeyNeeded as needed:
+            try:
+                fresh = await self._keys.get(needed.url)
+            except Transient as error:
+                raise Refused(503, "key_unavailable", str(error)) from error
+        if not fresh and self._credentials(source) == credentials:
+            raise Unauthentic("signed with a key that the provider does not publish")
+        try:
+            return verify(hook, self._credentials(source), source.settings)
+        except KeyNeeded as needed:
+            raise Unauthentic("signed with a key that the provider does not publish") from needed
+
+    def _credentials(self, source: Configured) -> Credentials:
+        keys = self._keys.known()
+        if not keys:
+            return source.credentials
+        return msgspec.structs.replace(source.credentials, keys=keys)
+
+    def _read(self, source: Configured, hook: Hook) -> Delivery:
+        """Return what is in the request; one that cannot be read at all is a dead letter."""
+        parse = source.provider.parse
+        assert parse is not None  # noqa: S101 (_source)
+        try:
+            return parse(hook, source.settings)
+        except Rejected as rejected:
+            return Delivery(unfit=(Unfit.of(rejected, hook.body),))
+
+    def _reply(
+        self, source: Configured, results: Sequence[Result], ignored: int
+    ) -> web.StreamResponse:
+        """Once everything is durable the provider is told so, dead letters included.
+
+        A 4xx would make it switch the webhook off, or send the same for days, for what is kept here.
+        """
+        if any(result.status is Status.UNAVAILABLE for result in results):
+            return answers.batch(results)
+        reply = source.provider.reply
+        if reply is not None:
+            return web.Response(
+                status=reply.status, body=reply.body, content_type=reply.content_type
+            )
+        return answers.hook(results, ignored)
+
+
+def door(source: Configured, trace: bytes = b"") -> Door:
+    """Return what intake is to know about ``source``."""
+    return Door(
+        source=source.name,
+        traceparent=trace,
+        provider=source.provider.name,
+        settings=source.settings,
+        dedupe_s=source.dedupe_s,
+    )
+
+
+def _unauthorized() -> Refused:
+    return Refused(401, "unauthorized", "no such source, or its proof is missing or wrong")
