@@ -29,6 +29,7 @@ from services.ingest.channels.reading import read_json
 from services.ingest.channels.signatures import check_hmac, check_token
 from services.ingest.channels.social import meta_feed, meta_messaging, whatsapp
 from services.ingest.channels.social.parts import Id, Part, Raws, Time, each, gathered, optional
+from services.ingest.channels.social.whatsapp_payloads import Value
 from shared.events import Channel
 
 _COMMENTS = frozenset({"comments", "live_comments", "mentions"})
@@ -97,7 +98,7 @@ def _change(kind: str, own: str | None, time: Time, change: Change) -> Iterator[
     value = [change.value]
     if kind == "whatsapp_business_account":
         if change.field in _MESSAGES:
-            yield from each(value, whatsapp.Value, whatsapp.read)
+            yield from each(value, Value, whatsapp.read)
         else:  # calls, templates, account: nothing that a customer writes
             yield Ignored.STATUS
     elif change.field in _MESSAGES:  # Instagram's, and those of the test button
