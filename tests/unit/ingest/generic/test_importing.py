@@ -124,7 +124,7 @@ def test_a_ticket_of_zendesk() -> None:
 
 
 def test_a_conversation_and_a_page_of_chatwoot() -> None:
-    messages = [message | {"conversation_id": 4} for message in CONVERSATION["messages"]]  # type: ignore[attr-defined, operator]
+    messages = [message | {"conversation_id": 4} for message in CONVERSATION["messages"]]  # type: ignore[attr-defined]
     page = {"account_id": 2, "meta": {"contact": {"id": 8, "name": "Li"}}, "payload": messages}
     one, two = _steps(Format.CHATWOOT, _jsonl(CONVERSATION, page))
     assert [entry.native_id for entry in one.entries if isinstance(entry, Item)] == [
