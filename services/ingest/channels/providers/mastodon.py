@@ -27,7 +27,6 @@ from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.channels.social.keywords import contains
 from services.ingest.channels.social.parts import (
-    DELETED,
     Id,
     Part,
     Time,
@@ -143,7 +142,6 @@ def _deletion(data: bytes) -> Item:
         native_id=native,
         channel=Channel.SOCIAL,
         op=Operation.DELETE,
-        revision=DELETED,
         text="",
     )
 

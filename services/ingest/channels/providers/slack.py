@@ -30,7 +30,7 @@ from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Rejected
 from services.ingest.channels.signatures import check_age, check_hmac, seconds
 from services.ingest.channels.social.mrkdwn import to_text
-from services.ingest.channels.social.parts import DELETED, Part, each, gathered, required
+from services.ingest.channels.social.parts import Part, each, gathered, required
 from services.ingest.channels.times import stated
 from shared.events import Attachment, Channel, Flag, Medium, Operation, Origin, Role
 
@@ -191,9 +191,7 @@ def _change(us: Us, event: Event, message: Message) -> Part:
 
 def _deletion(us: Us, event: Event, ts: str | None, before: Message) -> Item:
     known = _item(us, event, msgspec.structs.replace(before, ts=ts))
-    return msgspec.structs.replace(
-        known, op=Operation.DELETE, revision=DELETED, text="", attachments=()
-    )
+    return msgspec.structs.replace(known, op=Operation.DELETE, text="", attachments=())
 
 
 def _item(us: Us, event: Event, message: Message) -> Item:

@@ -35,7 +35,6 @@ from services.ingest.channels.provider import (
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.signatures import check_hmac, require
 from services.ingest.channels.social.parts import (
-    DELETED,
     Part,
     count,
     each,
@@ -155,7 +154,6 @@ def _deleted(own: str | None, deletion: Deletion) -> Iterator[Part]:
     yield msgspec.structs.replace(
         _base(native, User(id=deletion.status.user_id), own),
         op=Operation.DELETE,
-        revision=DELETED,
         edited_at=at.at,
         time_quality=at.quality,
     )
@@ -169,7 +167,7 @@ def _direct(own: str | None, users: Mapping[str, User], event: Direct) -> Iterat
     sender = optional(created.sender_id)
     ours = sender is not None and sender == own
     customer = optional((created.target or Target()).recipient_id) if ours else sender
-    user = User() if ours else users.get(customer or "") or User()
+    user = users.get(sender or "") or User()
     words = created.message_data or Words()
     media = words.attachment and words.attachment.media
     at = stated(event.created_timestamp)

@@ -15,7 +15,7 @@ import msgspec
 from services.ingest.channels.item import Item
 from services.ingest.channels.provider import Ignored
 from services.ingest.channels.social.meta_messaging import RANGES
-from services.ingest.channels.social.parts import DELETED, Id, Part, Time, optional, required
+from services.ingest.channels.social.parts import Id, Part, Time, optional, required
 from services.ingest.channels.times import stated
 from shared.events import Attachment, Channel, Medium, Operation, Origin, Role
 
@@ -99,7 +99,6 @@ def _post(value: FeedValue, operation: Operation, own: str | None) -> Item:
         channel=Channel.SOCIAL,
         medium=Medium.COMMENT if comment else Medium.POST,
         op=operation,
-        revision=DELETED if gone else None,
         text="" if gone else value.message or "",
         thread_id=post or native,
         parent_id=(optional(value.parent_id) or post) if comment else None,

@@ -13,7 +13,7 @@ import msgspec
 
 from services.ingest.channels.item import Item
 from services.ingest.channels.provider import Ignored
-from services.ingest.channels.social.parts import DELETED, Id, Part, Time, optional, required
+from services.ingest.channels.social.parts import Id, Part, Time, optional, required
 from services.ingest.channels.times import stated
 from shared.events import Attachment, Channel, Flag, Medium, Operation, Origin, Role
 
@@ -110,7 +110,7 @@ def _message(event: Event, message: Message, own: str | None) -> Part:
     at = stated(event.timestamp)
     if message.is_deleted:
         return msgspec.structs.replace(
-            base, op=Operation.DELETE, revision=DELETED, edited_at=at.at, time_quality=at.quality
+            base, op=Operation.DELETE, edited_at=at.at, time_quality=at.quality
         )
     answered = message.reply_to
     return msgspec.structs.replace(
@@ -162,6 +162,7 @@ def _base(event: Event, own: str | None, mid: str, *, echo: bool = False) -> Ite
         text="",
         author=customer,
         author_verified=customer is not None,
+        handle=own if ours else None,
         role=Role.AGENT if ours else Role.CUSTOMER,
         origin=Origin.OWN_ECHO if ours else Origin.HUMAN,
         thread_id=f"{own}:{customer}" if own and customer else None,

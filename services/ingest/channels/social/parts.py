@@ -20,9 +20,6 @@ Id = str | int
 Time = str | int | float | None
 Raws = list[msgspec.Raw] | None
 
-DELETED = "deleted"
-"""Revision of a deletion where the platform gives it none: there is only one."""
-
 _INT64 = 1 << 63
 
 

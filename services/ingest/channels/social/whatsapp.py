@@ -17,7 +17,6 @@ from services.ingest.channels.provider import Ignored
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Rejected
 from services.ingest.channels.social.parts import (
-    DELETED,
     Part,
     each,
     optional,
@@ -49,41 +48,58 @@ class _Said(msgspec.Struct, frozen=True):
     medium: Medium = Medium.DIRECT_MESSAGE
 
 
+class _Line(msgspec.Struct, frozen=True):
+    """Our number, who may be at the other end, and whose messages these are.
+
+    ``contact`` is the only contact if there is just one.
+    """
+
+    number: str | None
+    contacts: dict[str | None, Contact]
+    contact: Contact
+    ours: bool = False
+
+
 def read(value: Value) -> Iterator[Part]:
     """Yield what is in a change of field ``messages`` or ``smb_message_echoes``."""
-    yield from each(value.messages, Message, lambda message: [_part(message, value, ours=False)])
-    yield from each(
-        value.message_echoes, Message, lambda message: [_part(message, value, ours=True)]
+    contacts = value.contacts or []
+    line = _Line(
+        number=optional((value.metadata or Number()).phone_number_id),
+        contacts={optional(contact.wa_id): contact for contact in contacts},
+        contact=contacts[0] if len(contacts) == 1 else Contact(),
     )
+    out = _Line(line.number, line.contacts, Contact(), ours=True)
+    yield from each(value.messages, Message, lambda message: [_part(message, line)])
+    yield from each(value.message_echoes, Message, lambda message: [_part(message, out)])
     yield from (Ignored.RECEIPT for _ in value.statuses or ())
 
 
-def _part(message: Message, value: Value, *, ours: bool) -> Part:
+def _part(message: Message, line: _Line) -> Part:
     at = stated(message.timestamp)
     if message.type == "reaction":
         return Ignored.REACTION
     if message.type == "revoke":
-        item = _base(message, value, (message.revoke or Edit()).original_message_id, ours)
+        item = _base(message, line, (message.revoke or Edit()).original_message_id)
         return msgspec.structs.replace(
-            item, op=Operation.DELETE, revision=DELETED, edited_at=at.at, time_quality=at.quality
+            item, op=Operation.DELETE, edited_at=at.at, time_quality=at.quality
         )
     if message.type == "edit" and message.edit is not None:
-        return _edited(message, message.edit, value, at, ours=ours)
+        return _edited(message, message.edit, line, at)
     said = _said(message)
     if not isinstance(said, _Said):
         return said
-    item = _base(message, value, message.id, ours)
+    item = _base(message, line, message.id)
     return msgspec.structs.replace(
         _with(item, message, said), occurred_at=at.at, time_quality=at.quality
     )
 
 
-def _edited(message: Message, edit: Edit, value: Value, at: Stated, *, ours: bool) -> Part:
+def _edited(message: Message, edit: Edit, line: _Line, at: Stated) -> Part:
     content = edit.message or Content()
     said = _said(content)
     if not isinstance(said, _Said):
         return said
-    item = _with(_base(message, value, edit.original_message_id, ours), content, said)
+    item = _with(_base(message, line, edit.original_message_id), content, said)
     return msgspec.structs.replace(
         item,
         op=Operation.UPDATE,
@@ -93,12 +109,11 @@ def _edited(message: Message, edit: Edit, value: Value, at: Stated, *, ours: boo
     )
 
 
-def _base(message: Message, value: Value, native: str | None, ours: bool) -> Item:
+def _base(message: Message, line: _Line, native: str | None) -> Item:
     """Return the item without content; whoever wrote it, its author is the customer."""
-    contact = _contact(message, value, ours=ours)
+    contact = _contact(message, line)
     user = contact.user_id
     author = _author(contact, user)
-    number = optional((value.metadata or Number()).phone_number_id)
     other = message.group_id or user
     return Item(
         native_id=required("id", native),
@@ -107,24 +122,20 @@ def _base(message: Message, value: Value, native: str | None, ours: bool) -> Ite
         text="",
         author=author,
         author_verified=author is not None,
-        display_name=contact.profile.name if contact.profile and not ours else None,
+        display_name=contact.profile.name if contact.profile and not line.ours else None,
         aliases=(Alias(user, verified=True),) if user and user != author else (),
-        role=Role.AGENT if ours else Role.CUSTOMER,
-        origin=Origin.OWN_ECHO if ours else Origin.HUMAN,
-        thread_id=f"{number}:{other}" if number and other else None,
+        role=Role.AGENT if line.ours else Role.CUSTOMER,
+        origin=Origin.OWN_ECHO if line.ours else Origin.HUMAN,
+        thread_id=f"{line.number}:{other}" if line.number and other else None,
         flags=(Flag.PRIVATE,),
     )
 
 
-def _contact(message: Message, value: Value, *, ours: bool) -> Contact:
+def _contact(message: Message, line: _Line) -> Contact:
     """Return the customer's number, user id and name; the message is surer than the contacts."""
-    number = optional(message.to if ours else message.sender)
-    user = message.to_user_id if ours else message.from_user_id
-    contacts = value.contacts or []
-    known = [contact for contact in contacts if number and optional(contact.wa_id) == number]
-    if not known and len(contacts) == 1 and not ours:
-        known = contacts
-    contact = known[0] if known else Contact()
+    number = optional(message.to if line.ours else message.sender)
+    user = message.to_user_id if line.ours else message.from_user_id
+    contact = line.contacts.get(number, line.contact)
     return Contact(number or contact.wa_id, user or contact.user_id, contact.profile)
 
 

@@ -129,7 +129,7 @@ def test_what_the_page_sends_is_an_echo_even_without_the_mark() -> None:
     }
     item = _parse({"object": "page", "entry": [{"id": 1, "messaging": [event]}]}).items[0]
     assert (item.role, item.origin, item.author) == (Role.AGENT, Origin.OWN_ECHO, "5")
-    assert item.thread_id == "1:5"
+    assert (item.thread_id, item.handle) == ("1:5", "1")
 
 
 def test_a_number_is_in_no_field_that_leaves_intake() -> None:
@@ -188,7 +188,7 @@ def test_an_edit_or_deletion_may_come_before_its_message() -> None:
     assert {item.native_id for item in items} == {"wamid.1"}
     assert {item.author for item in items} == {"+491"}
     assert [item.op for item in items] == [Operation.DELETE, Operation.UPDATE, Operation.CREATE]
-    assert [item.revision for item in items] == ["deleted", "1781600401000", None]
+    assert [item.revision for item in items] == [None, "1781600401000", None]
 
 
 def test_edits_and_deletions_that_name_nothing() -> None:
