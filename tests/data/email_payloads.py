@@ -49,7 +49,9 @@ def main() -> None:
         bounced = sum(origins[origin] for origin in BOUNCES)
         items = origins.total()
         share = f"{100 * bounced / len(files):.1f} %" if files else "-"
-        print(f"{group:<18}{len(files):>6}{items:>7}{len(files) - items:>10}{share:>9}  {dict(origins)}")
+        print(
+            f"{group:<18}{len(files):>6}{items:>7}{len(files) - items:>10}{share:>9}  {dict(origins)}"
+        )
         for name, result in outcomes.items():
             if isinstance(result, Rejected):
                 print(f"    {name}: {result}")

@@ -25,7 +25,8 @@ _AUTO_REPLY_HEADERS = ("x-autoreply", "x-autorespond", "x-autoresponse", "x-auto
 _LIST_HEADERS = ("list-id", "list-unsubscribe")
 _BULK = frozenset({"bulk", "list", "junk"})
 _UNANSWERED = re.compile(
-    r"no[-_.]?reply|do[-_.]?not[-_.]?reply|nao[-_.]?responda|noresponder|ne[-_.]?pas[-_.]?repondre|"
+    r"(?:.*[-_.+])?(?:no[-_.]?reply|do[-_.]?not[-_.]?reply|nao[-_.]?responda|noresponder|"
+    r"ne[-_.]?pas[-_.]?repondre)(?:[-_.+].*)?|"
     r"owner-.*|.*-(?:request|owner|bounces|bounce)|bounces?|mailer-daemon|postmaster",
     re.IGNORECASE,
 )

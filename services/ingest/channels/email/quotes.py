@@ -55,12 +55,17 @@ _SAYS = re.compile(
 )
 _DATED = re.compile(r"@|\b(?:19|20)\d\d\b|\d{1,2}[:.h]\d{2}")
 _SENT_FROM = re.compile(
-    r"(?:sent from (?:my\b|(?:outlook|mail|yahoo|gmail|proton|samsung|aol|the all.new)\b)|"
-    r"sent via |get outlook for |von meinem .{1,40} gesendet|gesendet (?:von (?:mein|mail|outlook)|mit "
-    r"der|via )|diese nachricht wurde von meinem|envoyé (?:depuis|de mon|à partir de) |"
-    r"enviado (?:desde mi|do meu|de meu|desde outlook|do outlook|via )|inviato da(?:l mio| )|"
-    r"verzonden (?:vanaf|met|via) |skickat från |sendt fra |wysłan[eo] z |lähetetty |"
-    r"отправлено (?:с|из) |发自|從我的|iphoneから送信|나의 iphone).{0,60}",
+    r"(?:sent from (?:my|outlook|mail for|yahoo|gmail|proton|samsung|aol|the all.new)\b|"
+    r"sent via (?:my|the .{1,30} app|bt email|outlook)\b|get outlook for |"
+    r"von meinem .{1,40} gesendet|diese nachricht wurde von meinem |"
+    r"gesendet (?:von (?:mein|mail|outlook)|mit der .{1,30}\bapp\b|via outlook)|"
+    r"envoyé (?:depuis (?:mon|ma|outlook|yahoo|l.appli)|de mon|à partir de (?:mon|outlook))|"
+    r"enviado (?:desde (?:mi|outlook)|do (?:meu|outlook)|de meu)\b|"
+    r"inviato da(?:l mio| iphone| ipad| outlook| android| yahoo| libero| samsung)|"
+    r"verzonden (?:vanaf|met|via) (?:mijn|outlook|yahoo)|skickat från (?:min|outlook)|"
+    r"sendt fra (?:min|mit|outlook)|wysłan[eo] z (?:mojego|telefonu|iphone|outlook)|"
+    r"lähetetty (?:iphone|outlook|puhelim)|отправлено (?:с|из) (?:моего|iphone|outlook|мобильн)|"
+    r"发自(?:我的| ?iphone)|從我的|iphoneから送信|나의 iphone).{0,60}",
     re.IGNORECASE,
 )
 _RUNS = re.compile(r"([-_=*>#~ ])\1{79,}")

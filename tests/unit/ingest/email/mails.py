@@ -47,6 +47,11 @@ def item(
     return parse_message(raw(body, **fields), envelope or Envelope(), settings, NOW)
 
 
+def item_with(headers: dict[str, str], body: str = "The lamp is broken.\r\n") -> Item:
+    """Return what becomes of a message with these headers beside the usual ones."""
+    return parse_message(raw(body, **headers), Envelope(), SETTINGS, NOW)
+
+
 def multipart(*parts: tuple[str, str], kind: str = "mixed") -> tuple[str, str]:
     """Return Content-Type and body of a multipart of (content type, content)."""
     body = "".join(f"--b0\r\nContent-Type: {media}\r\n\r\n{text}\r\n" for media, text in parts)

@@ -79,8 +79,7 @@ def test_attachments_are_described_and_never_inline() -> None:
     kind, body = multipart(
         ("text/plain", "See the photo."),
         (
-            "image/png\r\nContent-Transfer-Encoding: base64\r\n"
-            "Content-Disposition: attachment; filename*=utf-8''l%C3%A4mpchen.png",
+            "image/png; name*=utf-8''l%C3%A4mpchen.png\r\nContent-Transfer-Encoding: base64",
             base64.b64encode(content).decode(),
         ),
         ('application/ms-tnef; name="winmail.dat"', "x"),
