@@ -12,6 +12,7 @@ from services.ingest.prepare import Preparer
 from services.ingest.producer import KafkaLog
 from services.ingest.repeats import WINDOW_MS, Repeats
 from services.ingest.sealing import Sealer
+from services.ingest.whereabouts import Whereabouts
 from shared import topics
 from shared.clock import Clock, SystemClock
 from shared.config import Config
@@ -66,6 +67,7 @@ def compose_core(settings: Config, metrics: Metrics) -> Core:
         preparer,
         dedupe,
         Repeats(RedisContacts(redis, f"{prefix}said:", WINDOW_MS / 1000.0)),
+        Whereabouts(RedisContacts(redis, f"{prefix}of:", settings.ingest.dedupe_days * _DAY_S)),
         log,
         metering,
         settings.ingest.request_deadline_s,

@@ -16,6 +16,7 @@ from services.ingest.metering import Metering
 from services.ingest.outcome import Claim, Result, Status, result_of
 from services.ingest.prepare import Door, Entry, Prepared, Preparer
 from services.ingest.repeats import Repeats
+from services.ingest.whereabouts import Whereabouts
 from shared.errors import Transient
 from shared.ports import Dedupe
 
@@ -34,6 +35,7 @@ class Intake:
         preparer: Preparer,
         dedupe: Dedupe,
         repeats: Repeats,
+        whereabouts: Whereabouts,
         log: Log,
         metering: Metering,
         deadline_s: float,
@@ -41,6 +43,7 @@ class Intake:
         self._preparer = preparer
         self._dedupe = dedupe
         self._repeats = repeats
+        self._whereabouts = whereabouts
         self._log = log
         self._metering = metering
         self._deadline_s = deadline_s
@@ -58,8 +61,9 @@ class Intake:
         deadline = clock() + self._deadline_s
         claims: list[Claim] = []
         try:
+            customers = await self._whereabouts.find(entries, door)
             for number, entry in enumerate(entries, 1):
-                claims.append(self._claim(entry, door))
+                claims.append(self._claim(entry, door, customers.get(number - 1)))
                 if number % SLICE == 0:
                     await asyncio.sleep(0)
             mine = [claim.item for claim in claims if claim.owned]
@@ -78,8 +82,8 @@ class Intake:
         while self._remembering is not None:
             await asyncio.wait([self._remembering])
 
-    def _claim(self, entry: Entry, door: Door) -> Claim:
-        item = self._preparer.prepare(entry, door)
+    def _claim(self, entry: Entry, door: Door, customer: str | None) -> Claim:
+        item = self._preparer.prepare(entry, door, customer)
         first = self._claimed.setdefault(item.record.id, item)
         if first is item:
             item.record.on_settled = self._settled
@@ -147,6 +151,7 @@ class Intake:
                 try:
                     await self._remember_ids(items)
                     await self._repeats.remember(items)
+                    await self._whereabouts.remember(items)
                 except Transient:
                     pass  # a second delivery is dropped further down
                 finally:

@@ -128,15 +128,18 @@ class Preparer:
         """Names of the topics that are written."""
         return [self._accepted, self._letters, self._originals, self._linked]
 
-    def prepare(self, entry: Entry, door: Door) -> Prepared:
-        """Return what to write for ``entry``; never raises for what a sender sent."""
+    def prepare(self, entry: Entry, door: Door, customer: str | None = None) -> Prepared:
+        """Return what to write for ``entry``; never raises for what a sender sent.
+
+        ``customer`` is whose it is known to be, though it does not say so itself.
+        """
         now = self._clock.now_ms()
         line = entry.line if isinstance(entry, Raw) else None
         if isinstance(entry, Unfit):
             return self._dead_letter(entry, door, line, now)
         try:
             item = generic.parse(entry.payload) if isinstance(entry, Raw) else entry
-            return self._feedback(item, door, line, now)
+            return self._feedback(item, door, line, now, customer)
         except Rejected as rejected:
             return self._dead_letter(Unfit.of(rejected, _payload(entry)), door, line, now)
         except Poison as poison:
@@ -149,11 +152,13 @@ class Preparer:
             prepared.event = msgspec.structs.replace(prepared.event, repeat=repeat)
             prepared.record.rewrite(codec.encode(prepared.event))
 
-    def _feedback(self, item: Item, door: Door, line: int | None, now: int) -> Prepared:
+    def _feedback(
+        self, item: Item, door: Door, line: int | None, now: int, customer: str | None
+    ) -> Prepared:
         source = _source(item.source, door.source)
         who = identifiers(item, source, door.settings.region)
         own = ids.customer_key(self._secret, who.primary)
-        resolution = self._resolve(own, who)
+        resolution = self._resolve(own, who) if customer is None else Resolution(customer)
         found = normalise(item, door.settings)
         flags = door.flags if not resolution.conflict else (*door.flags, Flag.IDENTITY_CONFLICT)
         raw, original = self._original(item, now)

@@ -14,6 +14,7 @@ from services.ingest.log import MemoryLog
 from services.ingest.metering import Metering
 from services.ingest.prepare import Preparer
 from services.ingest.repeats import Repeats
+from services.ingest.whereabouts import Whereabouts
 from shared.clock import ManualClock
 from shared.metrics import Metrics
 from shared.stores.memory_contacts import MemoryContacts
@@ -31,6 +32,7 @@ class Rig:
         self.preparer = Preparer("acme", b"secret", Names(), self.clock)
         self.log = MemoryLog()
         self.dedupe = MemoryDedupe(3600.0, self.clock.monotonic)
+        self.known_items = MemoryContacts(3600.0, self.clock.monotonic)
         self.contacts = MemoryContacts(3600.0, self.clock.monotonic)
 
     def intake(self, deadline_s: float = 1.0) -> Intake:
@@ -38,6 +40,7 @@ class Rig:
             self.preparer,
             self.dedupe,
             Repeats(self.contacts),
+            Whereabouts(self.known_items),
             self.log,
             Metering(self.metrics),
             deadline_s,

@@ -236,7 +236,7 @@ def test_a_revoked_token_stops_one_source_only(rig: Any) -> None:
         assert _texts(rig) == ["a"]
         # A new token is a new configuration: it is tried again.
         scripts["bad"] = Script(_page("b"))
-        book.change(book.sources | {"bad": _source("bad", rate=9.0)})
+        book.change({**book.sources, "bad": _source("bad", rate=9.0)})
         await _until(scripts["bad"].silent.is_set)
         assert supervisor.running() == {"bad", "good"}
         assert len(scripts["good"].starts) == 1

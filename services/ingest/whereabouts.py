@@ -1,0 +1,83 @@
+"""Finds the customer of what does not name one: a recording of a known call, a deletion by id alone.
+
+Platforms name the author once and later only the item or its thread. Without this the second half of
+a call would be another customer's, and a deletion would find no case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.ingest.channels.identity import identifiers
+from services.ingest.channels.item import Item
+from services.ingest.channels.normalise.limits import bounded_id
+from services.ingest.prepare import GENERIC, Door, Entry, Prepared
+from shared import ids
+from shared.errors import Transient
+from shared.ports import Contacts
+
+
+class Whereabouts:
+    """Remembers which customer an item and its thread belong to, for the time of retention.
+
+    Only for sources of providers: who writes the product's own form names the author each time.
+    """
+
+    def __init__(self, contacts: Contacts) -> None:
+        self._contacts = contacts
+
+    async def find(self, entries: Sequence[Entry], door: Door) -> dict[int, str]:
+        """Return the customer key of those of ``entries``, by place, that do not name theirs."""
+        asked = {
+            place: _keys(entry, door.source)
+            for place, entry in enumerate(entries)
+            if isinstance(entry, Item) and _is_nameless(entry, door)
+        }
+        if not asked:
+            return {}
+        keys = [key for places in asked.values() for key in places]
+        try:
+            answers = dict(zip(keys, await self._contacts.recent(keys), strict=True))
+        except Transient:
+            return {}  # it stands alone then: splitting a customer is better than losing an item
+        found: dict[int, str] = {}
+        for place, candidates in asked.items():
+            customer = next((raw for key in candidates if (raw := answers[key])), None)
+            if customer is not None:
+                found[place] = customer.decode()
+        return found
+
+    async def remember(self, items: Sequence[Prepared]) -> None:
+        """Remember whose ``items`` are, which Kafka has acknowledged.
+
+        Raises:
+            Transient: the store does not answer in time.
+        """
+        known: dict[str, bytes] = {}
+        for item in items:
+            event = item.event
+            if event is None or not item.identified or not event.provider:
+                continue
+            customer = event.customer_key.encode()
+            known[_key(event.source, "item", event.native_id)] = customer
+            if event.thread_id is not None:
+                known[_key(event.source, "thread", event.thread_id)] = customer
+        if known:
+            await self._contacts.remember(known)
+
+
+def _is_nameless(item: Item, door: Door) -> bool:
+    if door.provider == GENERIC:
+        return False
+    return not identifiers(item, door.source, door.settings.region).known
+
+
+def _keys(item: Item, source: str) -> list[str]:
+    keys = [_key(source, "item", bounded_id(item.native_id))]
+    if item.thread_id is not None:
+        keys.append(_key(source, "thread", bounded_id(item.thread_id)))
+    return keys
+
+
+def _key(source: str, kind: str, value: str) -> str:
+    return ids.digest("", kind, source, value)
