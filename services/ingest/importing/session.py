@@ -21,7 +21,8 @@ async def opened(settings: Config, patience_s: float) -> AsyncIterator[Core]:
     """Yield the connected core; what it took is written and remembered when this ends.
 
     Raises:
-        Transient: Kafka is not there within ``patience_s`` seconds.
+        Transient: Kafka is not there within ``patience_s`` seconds (an attempt that is under way is not
+            cut short, which takes some seconds more).
         Misconfigured: no waiting would help.
     """
     core = compose_core(settings, Metrics(CollectorRegistry()))
@@ -30,7 +31,7 @@ async def opened(settings: Config, patience_s: float) -> AsyncIterator[Core]:
         await _ready(core, patience_s)
         yield core
     finally:
-        await core.log.close(settings.worker.drain_timeout_s)
+        await core.log.close(min(patience_s, settings.worker.drain_timeout_s))
         with suppress(TimeoutError):
             await asyncio.wait_for(core.intake.settle(), 1.0)
         links.cancel()
