@@ -31,7 +31,7 @@ _MAX_SLOW_BYTES = 4_194_304
 _MAX_SLOW_PARTS = 50
 _END = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(rb"\r?\n(?![ \t])")
-_FIELD = re.compile(rb"[!-9;-~]{1,76}[ \t]*:")
+_FIELD = re.compile(rb"([!-9;-~]{1,76})[ \t]*:")
 _MBOX_FROM = re.compile(rb">?From [^\r\n]*\r?\n")
 _BOUNDARY = re.compile(rb"(?m)^--[^\r\n]{1,200}\r?$")
 _CHARSET = re.compile(
@@ -55,12 +55,12 @@ def read(raw: bytes) -> Mail:
     try:
         return _fast(prepared, raw)
     except fast.HeaderParseError:
-        pass
+        prepared = _trimmed(prepared)
     except fast.ParseError:
         return _slow(prepared, raw)
     try:
-        return _fast(_trimmed(prepared), raw)
-    except fast.ParseError:
+        return _fast(prepared, raw)
+    except fast.ParseError:  # of a part, where nothing was mended
         return _slow(prepared, raw)
 
 
@@ -89,8 +89,8 @@ def _trimmed(data: bytes) -> bytes:
         field = whole[:_MAX_FIELD]
         if size + len(field) > _MAX_HEADERS:
             break
-        if _FIELD.match(field):
-            kept.append(field)
+        if name := _FIELD.match(field):
+            kept.append(name[1] + b":" + field[name.end() :])
             size += len(field)
     return b"\r\n".join(kept) + b"\r\n\r\n" + body
 
