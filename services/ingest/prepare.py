@@ -26,9 +26,11 @@ from shared.events import (
     FeedbackReceived,
     Flag,
     IdentityLink,
+    Origin,
     Original,
     RawReference,
     Repeat,
+    Role,
 )
 
 ORIGIN = "tocsin/ingest"
@@ -39,6 +41,9 @@ GENERIC = "generic"
 CONFLICT = "identity_conflict"
 MAX_LETTER_BYTES = MAX_BYTES
 """Of a rejected item so much is kept: base64 makes it a third longer."""
+
+_CUSTOMERS = frozenset({Role.CUSTOMER, Role.UNKNOWN})
+_PEOPLE = frozenset({Origin.HUMAN, Origin.BULK})
 
 
 class Raw(msgspec.Struct, frozen=True):
@@ -81,8 +86,8 @@ class Prepared(msgspec.Struct, eq=False):
     """An item ready to be written; ``event`` is None for a rejected one.
 
     ``extra`` are records that go along: the sealed original, links, a letter about a conflict.
-    ``identified``: the customer is somebody, not just this one item or thread; ``said`` is what to
-    remember of that customer once it is written.
+    ``identified``: a customer wrote it, who is somebody and not just this item or thread. ``said`` is
+    what to remember of that customer once it is written.
     """
 
     record: Record
@@ -184,7 +189,7 @@ class Preparer:
             line,
             event=event,
             fingerprint=found.fingerprint,
-            identified=who.known,
+            identified=who.known and is_customer(item),
             extra=(*original, *self._identity_records(event, resolution)),
             dedupe_s=door.dedupe_s,
         )
@@ -280,6 +285,11 @@ class Preparer:
         if door is not None:
             headers = _traced(headers, door)
         return Record(letter_id, self._letters, key, codec.encode(letter), headers)
+
+
+def is_customer(item: Item) -> bool:
+    """Tell whether a customer wrote ``item``: neither our own side nor a machine."""
+    return item.role in _CUSTOMERS and item.origin in _PEOPLE
 
 
 def _payload(entry: Raw | Item) -> bytes:

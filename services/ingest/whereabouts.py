@@ -1,7 +1,8 @@
-"""Finds the customer of what does not name one: a recording of a known call, a deletion by id alone.
+"""Finds the customer of what does not name one: a recording of a known call, a deletion by id alone,
+a bounce, an answer of our own side.
 
 Platforms name the author once and later only the item or its thread. Without this the second half of
-a call would be another customer's, and a deletion would find no case.
+a call would be another customer's, a deletion would find no case, and an answer none to count for.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from services.ingest.channels.identity import identifiers
 from services.ingest.channels.item import Item
 from services.ingest.channels.normalise.limits import bounded_id
-from services.ingest.prepare import GENERIC, Door, Entry, Prepared
+from services.ingest.prepare import GENERIC, Door, Entry, Prepared, is_customer
 from shared import ids
 from shared.errors import Transient
 from shared.ports import Contacts
@@ -31,7 +32,7 @@ class Whereabouts:
         asked = {
             place: _keys(entry, door.source)
             for place, entry in enumerate(entries)
-            if isinstance(entry, Item) and _is_nameless(entry, door)
+            if isinstance(entry, Item) and _is_elsewhere(entry, door)
         }
         if not asked:
             return {}
@@ -66,10 +67,10 @@ class Whereabouts:
             await self._contacts.remember(known)
 
 
-def _is_nameless(item: Item, door: Door) -> bool:
+def _is_elsewhere(item: Item, door: Door) -> bool:
     if door.provider == GENERIC:
         return False
-    return not identifiers(item, door.source, door.settings.region).known
+    return not (is_customer(item) and identifiers(item, door.source, door.settings.region).known)
 
 
 def _keys(item: Item, source: str) -> list[str]:

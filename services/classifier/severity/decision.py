@@ -11,6 +11,7 @@ from services.classifier.severity.normalise import Folded
 from services.classifier.severity.schema import LANGUAGES, RANK
 from shared.events import (
     Call,
+    CallOutcome,
     Channel,
     Classification,
     Evidence,
@@ -42,11 +43,11 @@ class Verdict(NamedTuple):
 def decide(feedback: FeedbackReceived, hits: Sequence[Hit], language: str | None) -> Verdict:
     """Return the verdict on ``feedback``; a muting hit stands alone.
 
-    A deletion says nothing. What nobody can read yet (a missed call, a failed transcript, a picture)
-    is left undetermined, without a reason: a person has to look, and nothing tells it from the
-    customer's other issues.
+    A deletion says nothing, and neither does a call that somebody answered and nobody wrote down. What
+    nobody can read yet (a missed call, a failed transcript, a picture) is left undetermined, without a
+    reason: a person has to look, and nothing tells it from the customer's other issues.
     """
-    if feedback.op is Operation.DELETE:
+    if feedback.op is Operation.DELETE or _was_answered_in_person(feedback):
         return Verdict(Severity.LOW, Kind.OTHER, (Reason.OTHER,), 1.0)
     muted = [hit for hit in hits if hit.rule.mutes]
     ranked = sorted(
@@ -94,6 +95,17 @@ def _silent(feedback: FeedbackReceived, language: str | None) -> Verdict:
         # Who writes or calls directly wants something: three of four such texts are problems.
         return Verdict(Severity.MEDIUM, Kind.COMPLAINT, (Reason.OTHER,), 0.35)
     return Verdict(Severity.LOW, Kind.OTHER, (Reason.OTHER,), 0.4)
+
+
+def _was_answered_in_person(feedback: FeedbackReceived) -> bool:
+    """Tell whether somebody of ours heard the call; no transcript of it was ever meant to be."""
+    call = feedback.call
+    return (
+        call is not None
+        and not feedback.text.strip()
+        and call.outcome is CallOutcome.ANSWERED
+        and call.transcript is Transcript.NONE
+    )
 
 
 def _can_be_read(text: str, call: Call | None) -> bool:

@@ -114,6 +114,16 @@ def test_what_nobody_can_read_yet_is_undetermined(
     assert (found.confidence, found.reasons, found.evidence) == (0.0, (), ())
 
 
+def test_a_call_that_was_answered_and_not_written_down_alarms_nobody(
+    classifier: Classifier,
+) -> None:
+    item = structs.replace(
+        feedback("", channel=Channel.PHONE),
+        call=Call(call_id="c1", outcome=CallOutcome.ANSWERED),
+    )
+    assert classifier.classify(item).severity is Severity.LOW
+
+
 @pytest.mark.parametrize("transcript", list(Transcript))
 def test_what_can_be_read_of_a_call_counts_whatever_its_transcript(
     classifier: Classifier, transcript: Transcript

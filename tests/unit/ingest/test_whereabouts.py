@@ -9,7 +9,7 @@ import msgspec
 from services.ingest.channels.item import Item
 from services.ingest.prepare import Door
 from shared.errors import Transient
-from shared.events import Channel, FeedbackReceived, Operation
+from shared.events import Channel, FeedbackReceived, Operation, Origin, Role
 
 HOOK = Door("phone", provider="twilio")
 
@@ -43,7 +43,24 @@ def test_a_recording_belongs_to_who_called_and_a_deletion_to_who_wrote(rig: Any)
     assert other != called
 
 
-def test__another_source_is_another_world(rig: Any) -> None:
+def test_our_answer_and_a_bounce_are_filed_under_the_customer_of_the_thread(rig: Any) -> None:
+    asked, answered, bounced, asked_again = _take(
+        rig,
+        (HOOK, [_item("1", "+4930123456", thread_id="t")]),
+        (
+            HOOK,
+            [
+                _item("2", "agent-7", thread_id="t", role=Role.AGENT),
+                _item("3", "mailer-daemon@x.example", thread_id="t", origin=Origin.BOUNCE_HARD),
+            ],
+        ),
+        (HOOK, [_item("4", thread_id="t")]),
+    )
+    assert asked.customer_key == answered.customer_key == bounced.customer_key
+    assert asked_again.customer_key == asked.customer_key
+
+
+def test_another_source_is_another_world(rig: Any) -> None:
     elsewhere = Door("desk", provider="zendesk")
     first, second = _take(
         rig, (HOOK, [_item("1", "+4930123456")]), (elsewhere, [_item("1", text="Something else.")])
@@ -51,7 +68,7 @@ def test__another_source_is_another_world(rig: Any) -> None:
     assert first.customer_key != second.customer_key
 
 
-def test__who_names_the_author_is_believed(rig: Any) -> None:
+def test_who_names_the_author_is_believed(rig: Any) -> None:
     first, second = _take(
         rig,
         (HOOK, [_item("1", "+4930123456", thread_id="t")]),
@@ -60,7 +77,7 @@ def test__who_names_the_author_is_believed(rig: Any) -> None:
     assert first.customer_key != second.customer_key
 
 
-def test__the_id_does_not_depend_on_what_is_remembered(rig: Any) -> None:
+def test_the_id_does_not_depend_on_what_is_remembered(rig: Any) -> None:
     late = _item("recording-9", thread_id="call-1")
     [alone] = _take(rig, (HOOK, [late]))
     _, known = _take(
@@ -70,7 +87,7 @@ def test__the_id_does_not_depend_on_what_is_remembered(rig: Any) -> None:
     assert alone.customer_key != known.customer_key
 
 
-def test__without_the_store_it_stands_alone(rig: Any) -> None:
+def test_without_the_store_it_stands_alone(rig: Any) -> None:
     class Away:
         async def recent(self, _: Sequence[str]) -> Sequence[bytes | None]:
             raise Transient("away")
