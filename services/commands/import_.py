@@ -57,40 +57,68 @@ def command(
     An import that was cut short goes on where Kafka had everything: run the same command again.
     What cannot become an item goes to the dead letters with its line. Exit code 1 if there was any.
     """
-    from services.ingest.channels.generic import source_name
-    from services.ingest.channels.rejection import Rejected
-    from services.ingest.channels.tables import columns
-    from services.ingest.importing.formats import Format, Unrecognised
-    from services.ingest.importing.job import Job, Order
-    from services.ingest.registry import read
     from shared import config, logs
-    from shared.clock import SystemClock
-    from shared.events import Flag
 
     settings = loaded(context).config
     logs.configure(settings.log, "import")
     config.check_exposure(settings)
     if state is not None and len(files) > 1:
         raise click.UsageError("--state is for one file")
-    configured = read(Path(settings.ingest.sources_file)).get(source)
     try:
-        order = Order(
-            source=source_name(source),
-            format=None if kind == "auto" else Format(kind),
-            columns=columns(maps),
-            settings=Order.settings_of(source, configured, _assigned(options)),
-            provider="" if configured is None else configured.provider,
-            flags=(Flag.BACKFILL,) if backfill else (),
-            folder=STATES.expanduser(),
-            state=state,
-            restart=restart,
+        jobs = _jobs(
+            files, settings, source, kind, maps, options, backfill, state=state, restart=restart
         )
-        jobs = [Job(file, order, SystemClock().now_ms()) for file in files]
-    except (Rejected, Unrecognised, ValueError) as error:
+    except ValueError as error:
         raise click.UsageError(str(error)) from error
     clean = _report(jobs, settings, as_json) if dry_run else _run(jobs, settings, patience, as_json)
     if not clean:
         sys.exit(1)
+
+
+def _jobs(
+    files: Sequence[Path],
+    settings: Config,
+    name: str,
+    kind: str,
+    maps: Sequence[str],
+    options: Sequence[str],
+    backfill: bool,
+    *,
+    state: Path | None,
+    restart: bool,
+) -> list[Job]:
+    """Return what is to be done.
+
+    Raises:
+        ValueError: one of the options makes no sense, or the format of a file cannot be told.
+    """
+    from services.ingest.channels.generic import source_name
+    from services.ingest.channels.rejection import Rejected
+    from services.ingest.channels.tables import columns
+    from services.ingest.importing.formats import Format
+    from services.ingest.importing.job import Job, Order
+    from services.ingest.registry import read
+    from shared.clock import SystemClock
+    from shared.events import Flag
+
+    try:
+        name = source_name(name)
+    except Rejected as rejected:
+        raise ValueError(rejected.detail) from rejected
+    configured = read(Path(settings.ingest.sources_file)).get(name)
+    order = Order(
+        source=name,
+        format=None if kind == "auto" else Format(kind),
+        columns=columns(maps),
+        settings=Order.settings_of(name, configured, _assigned(options)),
+        provider="" if configured is None else configured.provider,
+        flags=(Flag.BACKFILL,) if backfill else (),
+        folder=STATES.expanduser(),
+        state=state,
+        restart=restart,
+    )
+    now = SystemClock().now_ms()
+    return [Job(file, order, now) for file in files]
 
 
 def _assigned(options: Sequence[str]) -> dict[str, str]:

@@ -142,18 +142,18 @@ def flat(data: bytes) -> dict[str, Scalar]:
 def _flatten(
     given: Mapping[str, msgspec.Raw], prefix: str, depth: int, found: dict[str, Scalar]
 ) -> None:
+    nested: list[tuple[str, bytes]] = []
     for name, raw in given.items():
-        if len(found) >= MAX_FIELDS:
-            return
         data = bytes(raw)
         if data.startswith(b"{"):
-            if depth > 1:
-                inner = read_json(data, dict[str, msgspec.Raw])
-                _flatten(inner, f"{prefix}{name}.", depth - 1, found)
-        elif not data.startswith(b"["):
+            nested.append((name, data))
+        elif not data.startswith(b"[") and len(found) < MAX_FIELDS:
             value = _value(data)
             if value is not None:
                 found[prefix + name] = value
+    for name, data in nested:
+        if depth > 1 and len(found) < MAX_FIELDS:
+            _flatten(read_json(data, dict[str, msgspec.Raw]), f"{prefix}{name}.", depth - 1, found)
 
 
 def _value(raw: bytes) -> Scalar | None:
