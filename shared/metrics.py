@@ -43,6 +43,7 @@ class Metrics:
         _without_created()  # type: ignore[no-untyped-call]
         self.registry = registry
         self._intake()
+        self._sources()
         self._stages()
         self._cases()
         self._deadlines()
@@ -71,30 +72,6 @@ class Metrics:
             "tocsin_events_deduplicated_total",
             "Feedback recognised as delivered before.",
             ("channel", "kind"),
-        )
-        self.events_ignored = self._counter(
-            "tocsin_events_ignored_total",
-            "Parts of requests that are no feedback: receipts, reactions, pings.",
-            ("channel", "reason"),
-        )
-        self.unauthentic = self._counter(
-            "tocsin_source_unauthentic_total",
-            "Requests whose proof was missing or wrong.",
-            ("provider",),
-        )
-        self.source_last_heard = self._gauge(
-            "tocsin_source_last_heard_timestamp_seconds",
-            "When a configured source last delivered or was last read successfully.",
-            ("source",),
-        )
-        self.source_up = self._gauge(
-            "tocsin_source_up", "1 while a collector can read its source.", ("source",)
-        )
-        self.source_errors = self._counter(
-            "tocsin_source_errors_total", "Failed attempts to read a source.", ("source", "reason")
-        )
-        self.redacted = self._counter(
-            "tocsin_redactions_total", "Pieces of personal data taken out of texts.", ("kind",)
         )
         self.event_size = self._histogram(
             "tocsin_event_size_bytes",
@@ -126,6 +103,32 @@ class Metrics:
             self.events_received.labels(member)
             self.events_deduplicated.labels(member, "exact")
             self.events_deduplicated.labels(member, "near")
+
+    def _sources(self) -> None:
+        self.events_ignored = self._counter(
+            "tocsin_events_ignored_total",
+            "Parts of requests that are no feedback: receipts, reactions, pings.",
+            ("channel", "reason"),
+        )
+        self.unauthentic = self._counter(
+            "tocsin_source_unauthentic_total",
+            "Requests whose proof was missing or wrong.",
+            ("provider",),
+        )
+        self.source_last_heard = self._gauge(
+            "tocsin_source_last_heard_timestamp_seconds",
+            "When a configured source last delivered or was last read successfully.",
+            ("source",),
+        )
+        self.source_up = self._gauge(
+            "tocsin_source_up", "1 while a collector can read its source.", ("source",)
+        )
+        self.source_errors = self._counter(
+            "tocsin_source_errors_total", "Failed attempts to read a source.", ("source", "reason")
+        )
+        self.redacted = self._counter(
+            "tocsin_redactions_total", "Pieces of personal data taken out of texts.", ("kind",)
+        )
 
     def _stages(self) -> None:
         self.stage_processed = self._counter(

@@ -51,9 +51,7 @@ def call_item(
     Raises:
         Rejected: the call has no id.
     """
-    base = "" if call_id is None else str(call_id).strip()
-    if not base:
-        raise Rejected(Refusal.MISSING_FIELD, "the id of the call")
+    base = _base(call_id)
     call = Call(
         call_id=base,
         outcome=outcome,
@@ -82,3 +80,10 @@ def call_item(
         revision=revision,
         attributes={name: value for name, value in (attributes or {}).items() if value is not None},
     )
+
+
+def _base(call_id: str | int | None) -> str:
+    base = "" if call_id is None else str(call_id).strip()
+    if not base:
+        raise Rejected(Refusal.MISSING_FIELD, "the id of the call")
+    return base
