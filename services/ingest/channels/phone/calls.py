@@ -38,31 +38,15 @@ def call_item(
     engine: str | None = None,
     confidence: float | None = None,
     language: str | None = None,
-    country: str | None = None,
     op: Operation = Operation.CREATE,
     revision: str | None = None,
     attributes: Mapping[str, Scalar | None] | None = None,
 ) -> Item:
-    """Return the item of a call.
+    """Return the item of a call by the number ``by``; raise ``Rejected`` if the call has no id.
 
-    ``leg`` tells the legs of a call apart where the id does not; ``of`` is the call that the leg
-    belongs to, if it has an id of its own. ``by`` is the customer's number as the platform has it.
-
-    Raises:
-        Rejected: the call has no id.
+    ``leg`` tells legs apart where the id does not; ``of`` is the call of a leg with its own id.
     """
     base = _base(call_id)
-    call = Call(
-        call_id=base,
-        outcome=outcome,
-        transcript=spoken.transcript,
-        direction=_DIRECTIONS.get((direction or "").strip().casefold()),
-        duration_ms=duration_ms,
-        queue=queue or None,
-        recording_url=recording_url or None,
-        engine=engine or None,
-        confidence=confidence,
-    )
     return Item(
         native_id=base if leg is None else f"{base}:{leg}",
         thread_id=(of or "").strip() or base,
@@ -70,15 +54,24 @@ def call_item(
         medium=Medium.VOICEMAIL if outcome is CallOutcome.VOICEMAIL else Medium.CALL,
         text=spoken.text,
         turns=spoken.turns,
-        call=call,
+        call=Call(
+            call_id=base,
+            outcome=outcome,
+            transcript=spoken.transcript,
+            direction=_DIRECTIONS.get((direction or "").strip().casefold()),
+            duration_ms=duration_ms,
+            queue=queue or None,
+            recording_url=recording_url or None,
+            engine=engine or None,
+            confidence=confidence,
+        ),
         author=caller(by),
-        country=country or None,
         occurred_at=at.at,
         time_quality=at.quality,
         language=bcp47(language),
         op=op,
         revision=revision,
-        attributes={name: value for name, value in (attributes or {}).items() if value is not None},
+        attributes=_known(attributes or {}),
     )
 
 
@@ -87,3 +80,7 @@ def _base(call_id: str | int | None) -> str:
     if not base:
         raise Rejected(Refusal.MISSING_FIELD, "the id of the call")
     return base
+
+
+def _known(attributes: Mapping[str, Scalar | None]) -> dict[str, Scalar]:
+    return {name: value for name, value in attributes.items() if value is not None}

@@ -178,7 +178,7 @@ def _item(
     op: Operation = Operation.CREATE,
 ) -> Item:
     ours = _is_ours(fields)
-    return call_item(
+    item = call_item(
         fields.get("CallSid"),
         of=fields.get("ParentCallSid"),
         outcome=outcome,
@@ -189,9 +189,10 @@ def _item(
         duration_ms=_duration(seconds),
         queue=fields.get("QueueName"),
         recording_url=fields.get("RecordingUrl"),
-        country=fields.get("ToCountry") if ours else fields.get("FromCountry"),
         op=op,
     )
+    country = fields.get("ToCountry") if ours else fields.get("FromCountry")
+    return msgspec.structs.replace(item, country=country or None)
 
 
 def _is_ours(fields: Fields) -> bool:
