@@ -17,7 +17,7 @@ from services.ingest.channels.provider import DAY_S, Capability, Provider, Setti
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Rejected
 from services.ingest.channels.reviews.names import public_name
-from services.ingest.channels.reviews.page import Page, gathered, identified, revision_of
+from services.ingest.channels.reviews.page import POLLED, Page, gathered, identified, revision_of
 from services.ingest.channels.reviews.stars import stars
 from services.ingest.channels.reviews.territories import country
 from services.ingest.channels.times import stated
@@ -176,6 +176,7 @@ PROVIDER = Provider(
         "app_id": "number of the app (Apple ID)",
         "key_id": "id of the key",
         "issuer_id": "id of the issuer of the key",
+        **POLLED,
     },
     pull=True,
     capability=Capability(

@@ -15,7 +15,14 @@ from services.ingest.channels.item import Item, with_title
 from services.ingest.channels.provider import DAY_S, Capability, Ignored, Provider, Settings
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.reviews.names import public_name
-from services.ingest.channels.reviews.page import Page, gathered, identified, revision_of, whole
+from services.ingest.channels.reviews.page import (
+    POLLED,
+    Page,
+    gathered,
+    identified,
+    revision_of,
+    whole,
+)
 from services.ingest.channels.reviews.stars import stars
 from services.ingest.channels.times import stated
 from shared.events import Channel, Engagement, Medium, Product
@@ -141,6 +148,7 @@ PROVIDER = Provider(
     options={
         "app_id": "number of the app (Apple ID)",
         "country": "storefront, two letters (us, de, jp); one source for each",
+        **POLLED,
     },
     pull=True,
     capability=Capability(

@@ -18,7 +18,14 @@ from services.ingest.channels.provider import (
 )
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.reviews.names import public_name
-from services.ingest.channels.reviews.page import Page, gathered, identified, revision_of, whole
+from services.ingest.channels.reviews.page import (
+    POLLED,
+    Page,
+    gathered,
+    identified,
+    revision_of,
+    whole,
+)
 from services.ingest.channels.reviews.stars import stars
 from services.ingest.channels.times import UNSTATED, Stated, stated
 from shared.events import Channel, Engagement, Flag, Medium, Product
@@ -170,7 +177,7 @@ PROVIDER = Provider(
     title="Google Play",
     channel=Channel.REVIEWS,
     secret="key of a service account with access to the app in Play Console",
-    options={"package": "package name of the app"},
+    options={"package": "package name of the app", **POLLED},
     pull=True,
     capability=Capability(
         redelivery_s=7 * DAY_S,

@@ -13,6 +13,12 @@ from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
 from shared import ids
 
+POLLED = {
+    "poll_s": "seconds between two readings",
+    "base_url": "address of the API where it is not the platform's own (a proxy), https",
+}
+"""Options of every source that is asked for its reviews."""
+
 T = TypeVar("T")
 Element = Item | Fetch | Ignored
 _REVISION_DIGITS = 16

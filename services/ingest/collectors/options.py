@@ -1,0 +1,76 @@
+"""Options of sources that are read, checked before the first request is made."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from urllib.parse import urlsplit
+
+from services.ingest.registry import Configured
+from shared.errors import Misconfigured
+
+
+def required(source: Configured, name: str, pattern: str) -> str:
+    """Return option ``name``, which goes into an address: it has to match ``pattern`` as a whole.
+
+    Raises:
+        Misconfigured: it is missing or of another form.
+    """
+    value = source.settings.option(name).strip()
+    if not re.fullmatch(pattern, value, re.ASCII):
+        meant = source.provider.options.get(name, name)
+        raise Misconfigured(f"sources.{source.name}: option {name!r} should be the {meant}")
+    return value
+
+
+def seconds(source: Configured, name: str, default: float, least: float = 1.0) -> float:
+    """Return option ``name`` as a number of seconds.
+
+    Raises:
+        Misconfigured: it is no number, or less than ``least``.
+    """
+    stated = source.settings.option(name)
+    try:
+        value = float(stated) if stated else default
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= least):
+        raise Misconfigured(
+            f"sources.{source.name}: option {name!r} should be at least {least:g} seconds"
+        )
+    return value
+
+
+def address(source: Configured, name: str, default: str) -> str:
+    """Return option ``name`` as an address without a slash at its end.
+
+    Tokens are sent to it, so it is https; http does only for this machine itself.
+
+    Raises:
+        Misconfigured: it is no such address.
+    """
+    value = (source.settings.option(name) or default).strip().rstrip("/")
+    if not safe(value):
+        raise Misconfigured(f"sources.{source.name}: option {name!r} should be an https address")
+    return value
+
+
+def safe(url: str) -> bool:
+    """Tell whether a token may be sent to ``url``."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        return False
+    if parts.username is not None or not host:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
