@@ -13,9 +13,8 @@ from services.commands.common import line, loaded
 
 if TYPE_CHECKING:
     from services.classifier.severity import Classifier
-    from services.ingest.channels.rejection import Rejected
+    from services.ingest.prepare import Prepared
     from shared.config import Config
-    from shared.events import FeedbackReceived
 
 BATCH = 256
 
@@ -48,14 +47,12 @@ def command(context: click.Context, as_json: bool) -> None:  # noqa: ARG001
 def _answers(
     classifier: Classifier, batch: Sequence[bytes], settings: Config
 ) -> Iterator[dict[str, object]]:
-    from services.ingest.channels.rejection import Rejected
-
-    parsed = [_parse(raw, settings) for raw in batch]
-    good = [item for item in parsed if not isinstance(item, Rejected)]
+    prepared = _prepared(batch, settings)
+    good = [item.event for item in prepared if item.event is not None]
     found = iter(classifier.classify_many(good))
-    for item in parsed:
-        if isinstance(item, Rejected):
-            yield {"id": None, "error": item.reason, "detail": item.detail}
+    for item in prepared:
+        if item.rejected is not None:
+            yield {"id": None, "error": item.rejected.reason, "detail": item.rejected.detail}
             continue
         result = next(found)
         yield {
@@ -68,16 +65,12 @@ def _answers(
         }
 
 
-def _parse(raw: bytes, settings: Config) -> FeedbackReceived | Rejected:
-    from services.ingest.channels.build import build
-    from services.ingest.channels.generic import parse
-    from services.ingest.channels.rejection import Rejected
+def _prepared(batch: Sequence[bytes], settings: Config) -> list[Prepared]:
+    """Return what intake would write for each line: redacted, as the classifier sees it there."""
+    from services.ingest.prepare import Door, Preparer, Raw
+    from shared.clock import SystemClock
+    from shared.topics import Names
 
-    try:
-        item = parse(raw)
-    except Rejected as refused:
-        return refused
     secret = settings.privacy.pseudonym_key.encode()
-    return build(
-        item, tenant=settings.tenant, source=item.source or item.channel, secret=secret, now=0
-    )
+    preparer = Preparer(settings.tenant, secret, Names(), SystemClock())
+    return [preparer.prepare(Raw(raw), Door()) for raw in batch]
