@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from services.ingest.flight import Fate, Gathering, Record
 from services.ingest.kafka_connection import connected
 from services.ingest.kafka_settings import producer_settings
 from services.ingest.log import Overloaded
+from services.ingest.record_batches import Burst
 from shared.config import Config
 from shared.errors import Transient
 from shared.metrics import Metrics
@@ -41,7 +43,9 @@ class KafkaLog:
         self._waiting_for = "kafka: not connected yet"
         self._in_flight: dict[Record, float] = {}
         self._bytes = 0
-        self._acknowledged: deque[tuple[Record, object]] = deque()
+        self._burst: Burst | None = None
+        self._flushing = False
+        self._acknowledged: deque[tuple[Sequence[Record], Exception | None]] = deque()
         self._handing_over = False
         self._silent_until = 0.0
         metrics.oldest_in_flight.set_function(self.oldest_age_s)
@@ -54,6 +58,10 @@ class KafkaLog:
             Misconfigured: no retry would help.
         """
         self._producer = await connected(self._settings, self._topics, self._wait_for)
+        if Burst.fits(self._producer):
+            self._burst = Burst(self._producer, self._on_acknowledged)
+        else:
+            _log.warning("kafka-python is not the version that is known: sending record by record")
         self._waiting_for = ""
 
     def _wait_for(self, problem: str) -> None:
@@ -65,15 +73,28 @@ class KafkaLog:
             raise Transient(self._waiting_for)
         self._check_bounds(record)
         try:
-            future = self._producer.send(
-                record.topic, value=record.value, key=record.key, headers=record.headers
-            )
+            if self._burst is None:
+                self._send(record)
+            else:
+                self._burst.add(record)
         except (KafkaError, ValueError) as error:  # ValueError: a topic went out of the metadata
             self._count(record, error)
             raise Transient(f"kafka: {type(error).__name__}") from error
         self._in_flight[record] = self._loop.time()
         self._bytes += record.size
-        future.add_both(self._on_acknowledged, record)
+        if self._burst is not None and not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush, self._burst)
+
+    def _send(self, record: Record) -> None:
+        self._producer.send(
+            record.topic, value=record.value, key=record.key, headers=record.headers
+        ).add_both(self._on_sent, record)
+
+    def _flush(self, burst: Burst) -> None:
+        """Hand over all that this turn of the event loop brought: requests share a lock."""
+        self._flushing = False
+        burst.flush()
 
     def oldest_age_s(self) -> float:
         """Return the seconds since the oldest record in flight was taken, 0 without any."""
@@ -112,9 +133,12 @@ class KafkaLog:
         if (age := self.oldest_age_s()) > limits.request_deadline_s:
             raise Overloaded(f"kafka has acknowledged nothing for {age:.0f} s")
 
-    def _on_acknowledged(self, record: Record, outcome: object) -> None:
+    def _on_sent(self, record: Record, outcome: object) -> None:
+        self._on_acknowledged([record], outcome if isinstance(outcome, Exception) else None)
+
+    def _on_acknowledged(self, records: Sequence[Record], error: Exception | None) -> None:
         """Run in the sender's thread. One hand-over serves a whole burst: each is costly."""
-        self._acknowledged.append((record, outcome))
+        self._acknowledged.append((records, error))
         if not self._handing_over:
             self._handing_over = True
             if not self._loop.is_closed():
@@ -123,14 +147,15 @@ class KafkaLog:
     def _hand_over(self) -> None:
         self._handing_over = False
         while self._acknowledged:
-            record, outcome = self._acknowledged.popleft()
-            if self._in_flight.pop(record, None) is not None:
-                self._bytes -= record.size
-            if isinstance(outcome, Exception):
-                self._count(record, outcome)
-                record.settle(Fate.FAILED, f"kafka: {type(outcome).__name__}")
-            else:
-                record.settle(Fate.WRITTEN)
+            records, error = self._acknowledged.popleft()
+            for record in records:
+                if self._in_flight.pop(record, None) is not None:
+                    self._bytes -= record.size
+                if error is None:
+                    record.settle(Fate.WRITTEN)
+                else:
+                    self._count(record, error)
+                    record.settle(Fate.FAILED, f"kafka: {type(error).__name__}")
 
     def _count(self, record: Record, error: Exception) -> None:
         reason = type(error).__name__
