@@ -26,15 +26,20 @@ _SPACES = re.compile(r"\s+")
 
 
 @cache
+def _marks() -> frozenset[str]:
+    """All combining marks."""
+    return frozenset(
+        char
+        for char in map(chr, range(0x300, _LAST_MARK + 1))
+        if unicodedata.combining(unicodedata.normalize("NFD", char)[0])
+    )
+
+
+@cache
 def _long_runs() -> re.Pattern[str]:
     """Match what follows the 30th combining mark of a run."""
-    marks = [
-        code
-        for code in range(0x300, _LAST_MARK + 1)
-        if unicodedata.combining(unicodedata.normalize("NFD", chr(code))[0])
-    ]
     ranges: list[list[int]] = []
-    for code in marks:
+    for code in sorted(map(ord, _marks())):
         if ranges and ranges[-1][1] == code - 1:
             ranges[-1][1] = code
         else:
@@ -48,7 +53,7 @@ def _nfc(text: str) -> str:
         text = _KEPT_OUT.sub("", text)
     if text.isascii():
         return text
-    if len(text) > _HARMLESS:
+    if len(text) > _HARMLESS and not _marks().isdisjoint(text[::_MAX_MARKS]):  # else no run is long
         text = _long_runs().sub(r"\1", text)
     return unicodedata.normalize("NFC", text)
 

@@ -8,18 +8,17 @@ from ipaddress import ip_address
 
 from services.ingest.channels.normalise.scan import Found, Kind, Scan, before
 
-_LOCAL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.!#$%&'*+-/=?^_`{|}~"
-_LOCAL_EDGES = ".!#$%&'*/=?^`{|}~"
+_LOCAL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-'%"
+_LOCAL_EDGES = ".'%"
 _WORD_END = re.compile(r"[\w.+-]{1,64}\Z")
 _DOMAIN = re.compile(
     r"(?:@|＠|%40| ?[\[(](?:at|AT|ät|arroba|собака)[\])] ?)"
     r"(?:[^\W_](?:[\w-]{0,62})(?:\.| ?[\[(](?:dot|DOT|punkt|punto|ponto|точка)[\])] ?)){1,8}"
     r"(?:[A-Za-z]{2,24}(?![A-Za-z0-9])|xn--[A-Za-z0-9-]{1,59}|[^\W\d_]{2,24})"
 )
-_SIGNS = ("@", "＠", "%40", "(at)", "[at]", "(AT)", "[AT]", "(arroba)", "[arroba]", "(ät)", "(собака)")  # fmt: skip
-_FAR_SIGNS = ("(", "[", "＠")
-_ANY_SIGN = re.compile(r"@|＠|%40| ?[\[(](?:at|AT|ät|arroba|собака)[\])]")
+_SIGN = re.compile(r"[@＠%\[(]")  # how "@", "%40", " [at] " and the like begin
 _V4 = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![\w.-]?[0-9])(?![A-Za-z_])")
+_V4_DOTS = re.compile(r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
 _V6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
 _VERSION = re.compile(
     r"(?:\bv(?:er(?:sion|sie|sione|são|sión|sja|ze)?)?|version|versión|версии|версия|прошивк\w*"
@@ -30,18 +29,21 @@ _VERSION = re.compile(
 
 def redact_emails(text: str, scan: Scan) -> str:
     """Return ``text`` without e-mail addresses, also "name (at) example.org"."""
-    if "@" in text or ("%40" in text) or any(sign in text for sign in _FAR_SIGNS):
+    if "@" in text or "(" in text or "[" in text or "%40" in text or "＠" in text:
         return scan.replace(text, _emails(text))
     return text
 
 
 def _emails(text: str) -> Iterator[Found]:
-    if not any(sign in text for sign in _SIGNS):
-        return
     done = 0
-    for sign in _ANY_SIGN.finditer(text):
+    for sign in _SIGN.finditer(text):
         at = sign.start()
-        if at < done:
+        if at <= done:
+            continue
+        if text[at - 1] == " " and sign[0] in "[(":
+            at -= 1
+        domain = _DOMAIN.match(text, at)
+        if domain is None:
             continue
         local = text[max(done, at - 64) : at]
         name = local[len(local.rstrip(_LOCAL)) :].lstrip(_LOCAL_EDGES)
@@ -49,14 +51,13 @@ def _emails(text: str) -> Iterator[Found]:
             name = word[0]
         if not name or local[: -len(name)].endswith(("@", "＠")):
             continue  # @user@server is the public name of an account
-        if domain := _DOMAIN.match(text, at):
-            done = domain.end()
-            yield Found(at - len(name), done, Kind.EMAIL)
+        done = domain.end()
+        yield Found(at - len(name), done, Kind.EMAIL)
 
 
 def redact_ips(text: str, scan: Scan) -> str:
     """Return ``text`` without IP addresses; versions of four parts stay."""
-    if text.count(".") > 2:
+    if _V4_DOTS.search(text):
         text = scan.replace(text, _v4(text))
     if text.count(":") > 2:
         text = scan.replace(text, _v6(text))

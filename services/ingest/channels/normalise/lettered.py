@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
+
+from stdnum import iban, numdb
 
 from services.ingest.channels.normalise.national import is_valid
 from services.ingest.channels.normalise.scan import Found, Kind, Scan
@@ -61,17 +64,16 @@ _FORMS[7] = (*_FORMS[7], _FORMS[6][1])
 _BACK = 8  # characters before the digits that a form looks at
 
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?:[ \u00a0.-]?[A-Za-z0-9]){11,30}")
-_IBAN_LENGTHS = range(15, 35)
 _NINO = re.compile(r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]")
 _NOT_NINO = frozenset({"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"})
 
 
 def redact_lettered(text: str, scan: Scan) -> str:
     """Return ``text`` without IBANs and national numbers with letters."""
-    return scan.replace(text, _found(text, scan))
+    return scan.replace(text, _found(text))
 
 
-def _found(text: str, scan: Scan) -> Iterator[Found]:
+def _found(text: str) -> Iterator[Found]:
     done = 0
     for run in _RUN.finditer(text):
         start, end = run.span()
@@ -79,17 +81,15 @@ def _found(text: str, scan: Scan) -> Iterator[Found]:
             continue
         found = None
         if start > 1 and text[start - 2 : start].isalpha():
-            found = _iban(text, start - 2, scan)
+            found = _iban(text, start - 2)
         if found is None and (forms := _FORMS.get(end - start)):
-            found = _national_id(text, start, done, forms, scan)
+            found = _national_id(text, start, done, forms)
         if found is not None:
             done = found.end
             yield found
 
 
-def _national_id(
-    text: str, start: int, since: int, forms: tuple[_Form, ...], scan: Scan
-) -> Found | None:
+def _national_id(text: str, start: int, since: int, forms: tuple[_Form, ...]) -> Found | None:
     for form in forms:
         number = form.number.match(text, start)
         if number is None:
@@ -102,7 +102,7 @@ def _national_id(
             begin = front.start()
         elif text[start - 1 : start].isalnum() or text[start - 1 : start] in {"_", "#", "-", "."}:
             continue
-        if scan.may_check() and _is_valid(form.module, text[begin : number.end()].upper()):
+        if _is_valid(form.module, text[begin : number.end()].upper()):
             return Found(begin, number.end(), Kind.NATIONAL_ID)
     return None
 
@@ -114,22 +114,30 @@ def _is_valid(module: str, number: str) -> bool:
     return is_valid(module, number)
 
 
-def _iban(text: str, start: int, scan: Scan) -> Found | None:
+def _iban(text: str, start: int) -> Found | None:
     """Return the IBAN at ``start``; the text may go on behind it without a mark."""
-    candidate = _IBAN.match(text, start)
+    length = _iban_length(text[start : start + 2].upper())
+    candidate = _IBAN.match(text, start) if length else None
     if candidate is None:
         return None
-    number, ends = "", []
-    for at in range(start, candidate.end()):
-        if text[at].isalnum():
-            number += text[at].upper()
-            ends.append(at + 1)
-    for length in reversed(_IBAN_LENGTHS):
-        if length > len(number) or text[ends[length - 1] : ends[length - 1] + 1].isalnum():
-            continue
-        if _mod_97(number[:length]) and scan.may_check() and is_valid("iban", number[:length]):
-            return Found(start, ends[length - 1], Kind.IBAN)
-    return None
+    number, end = "", start
+    while len(number) < length:
+        if end == candidate.end():
+            return None
+        if text[end].isalnum():
+            number += text[end].upper()
+        end += 1
+    if text[end : end + 1].isalnum() or not _mod_97(number):
+        return None
+    return Found(start, end, Kind.IBAN) if iban.is_valid(number, check_country=False) else None
+
+
+@cache
+def _iban_length(country: str) -> int:
+    """Return how long the IBANs of a country are, 0: none (SWIFT's registry in python-stdnum)."""
+    facts = numdb.get("iban").info(country)[0][1]
+    parts = re.findall(r"(\d+)!", facts.get("bban", ""))
+    return 4 + sum(map(int, parts)) if parts else 0
 
 
 def _mod_97(number: str) -> bool:

@@ -1,8 +1,9 @@
 """National identity numbers of digits only, told by check digits (python-stdnum) and shape.
 
 A number with one check digit is right by chance in one of ten order numbers, so it counts only in a
-form that nothing else has (``shape``), beside its name (``words``), or, where its check is
-``strong`` (two digits, or a date as well), in a source of its own country.
+form that nothing else has (``shape``; ``local``: nothing else in its country), beside its name
+(``words``), or, where its check is ``strong`` (two digits, or a date as well), in a source of its own
+country.
 """
 
 from __future__ import annotations
@@ -27,10 +28,17 @@ class Rule(NamedTuple):
     shape: re.Pattern[str] | None = None
     words: re.Pattern[str] | None = None
     strong: bool = False
+    local: bool = False
 
 
 def _rule(
-    region: str, module: str, shape: str = "", words: str = "", *, strong: bool = False
+    region: str,
+    module: str,
+    shape: str = "",
+    words: str = "",
+    *,
+    strong: bool = False,
+    local: bool = False,
 ) -> Rule:
     return Rule(
         region,
@@ -38,6 +46,7 @@ def _rule(
         re.compile(shape) if shape else None,
         re.compile(words) if words else None,
         strong,
+        local,
     )
 
 
@@ -75,6 +84,7 @@ _NUMERIC: dict[int, tuple[Rule, ...]] = {
             "de.idnr",
             r"\d\d \d{3} \d{3} \d{3}",
             r"steuer|\bid-?nr|identifikationsn|\bidnr|\btin\b",
+            local=True,
         ),
         _rule("NO", "no.fodselsnummer", r"\d{6} ?\d{5}", r"fødselsn|personn", strong=True),
         _rule("BE", "be.nn", r"\d\d\.\d\d\.\d\d-\d{3}\.\d\d", r"rijksreg|nationa", strong=True),
@@ -87,7 +97,7 @@ _NUMERIC: dict[int, tuple[Rule, ...]] = {
         _rule("LV", "lv.pvn", r"\d{6}-\d{5}", r"personas"),
     ),
     12: (
-        _rule("IN", "in_.aadhaar", r"\d{4} \d{4} \d{4}", r"aadh?aa?r|आधार"),
+        _rule("IN", "in_.aadhaar", r"\d{4} \d{4} \d{4}", r"aadh?aa?r|आधार", local=True),
         _rule("MY", "my.nric", r"\d{6}-\d\d-\d{4}", r"mykad|\bnric\b|kad pengenalan"),
         _rule("JP", "jp.in_", "", r"マイナンバー|個人番号|my ?number"),
         _rule("SE", "se.personnummer", r"\d{8}[-+]\d{4}", r"person(?:nummer|nr)", strong=True),
@@ -115,8 +125,9 @@ _NUMERIC: dict[int, tuple[Rule, ...]] = {
 MAX_DIGITS = max(_NUMERIC)
 
 _ANY_WORD = re2.compile(
-    "|".join({rule.words.pattern for rules in _NUMERIC.values() for rule in rules if rule.words})
-    .replace(r"\b", "")
+    "|".join(
+        {rule.words.pattern for rules in _NUMERIC.values() for rule in rules if rule.words}
+    ).replace(r"\b", "")
 )
 """Cheap: whether any name of a number may stand in the context at all."""
 
@@ -130,7 +141,11 @@ def is_national_id(raw: str, digits: str, region: str | None, context: str) -> b
     for rule in rules:
         allowed = (
             (rule.strong and rule.region == region)
-            or (rule.shape is not None and rule.shape.fullmatch(raw))
+            or (
+                rule.shape is not None
+                and rule.shape.fullmatch(raw)
+                and (rule.region == region or not rule.local)
+            )
             or (named and rule.words is not None and rule.words.search(context))
         )
         if allowed and is_valid(rule.module, digits if rule.module != "se.personnummer" else raw):

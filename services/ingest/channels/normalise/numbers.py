@@ -1,4 +1,4 @@
-"""Runs of digits in a text: payment cards, national numbers, telephone numbers, or none of them.
+"""Runs of digits in a text: national numbers, telephone numbers, or neither of them.
 
 A run is digits in groups with spaces, dots, dashes, slashes or brackets between them. From the left,
 the longest stretch of whole groups that is somebody's number is taken out; dates, prices, ranges of
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 
 import phonenumbers
 import re2
@@ -18,11 +19,20 @@ from phonenumbers import NumberParseException
 from services.ingest.channels.normalise import national
 from services.ingest.channels.normalise.scan import Found, Kind, Scan, before
 
-_RUN = re.compile(r"\d(?:[ \u00a0\u2000-\u200a\u202f().\-‐‑–/·]{0,3}\d){6,}")
+_SEPARATOR = r"[ \u00a0\u2000-\u200a\u202f().\-‐‑–/·－ー．]{0,3}"
+_RUN = re.compile(rf"\d(?:{_SEPARATOR}\d){{6,}}")
+_SHORT_RUN = re.compile(rf"\d(?:{_SEPARATOR}\d){{4,}}")
+_SHORT_PLANS = frozenset({
+    "AC", "AD", "CK", "FK", "FO", "GL", "KI", "NC", "NF", "SB", "SH", "SR", "TO", "TV", "VU", "WF", "WS",
+})  # fmt: skip
+"""Regions where telephone numbers have five or six digits; four digits are anything."""
+
 _GROUP = re.compile(r"\d+")
+_LINKS = frozenset(".-‐‑·")
 _MAX_GROUPS = 14  # of one number: "0 1 7 1 …"
-_MAX_DIGITS = 19
-_MAX_STRETCHES = 1_000  # looked at in one text, of all runs
+_MIN_DIGITS, _MAX_DIGITS, _MAX_PHONE = 5, 18, 17
+_NOT_DIGIT = re.compile(r"\D+")
+_MAX_GROUPS_LOOKED_AT = 1_000  # in one text
 
 _DATE = re.compile(
     r"(?:(?:19|20)\d\d([-./])\d{1,2}\1\d{1,2}|\d{1,2}([-./])\d{1,2}\2(?:19|20)?\d\d)(?!\d|[-./]\d)"
@@ -33,7 +43,8 @@ _DECIMAL = re.compile(r"\d+\.\d+")
 _BRACKETED = re.compile(r"\(0?\d{1,4}\)[ .-]?\d{2,4}(?:[ .-]?\d{2,4}){1,3}")
 _CURRENCY = tuple("€$£¥₽₹₺₴₩₪฿₫₦₱")
 _MONEY_AFTER = re.compile(
-    r"[.,]\d|[ \u00a0\u202f]?(?:[%€$£¥₽₹₺₴₩₪฿₫円元원]|(?:eur|euros?|usd|gbp|chf|sek|nok|dkk|kr|zł|pln|czk|kč"
+    r"[.,]\d|[ \u00a0\u202f]?(?:[%€$£¥₽₹₺₴₩₪฿₫円元원]"
+    r"|(?:eur|euros?|usd|gbp|chf|sek|nok|dkk|kr|zł|pln|czk|kč"
     r"|руб|р\.|грн|tl|try|inr|rs|brl|reais|dollars?|dólares|pesos?|won|yen|kg|km|mb|gb|kwh|ms|دولار|ريال)\b)",
     re.IGNORECASE,
 )
@@ -50,180 +61,206 @@ _NOT_PHONE = re2.compile(
     r"|model|modell|version|build|barcode|код|code|codice|código|no\.|nr\.?|n°|nº|№|#)[^.;!?\n]{0,16}$"
 )
 _PHONE_NEAR = re2.compile(
-    r"(?:tel|phone|call|mobil|handy|cell|whats ?app|telegram|viber|signal|sms|text me|fax|ruf|anruf"
-    r"|reach|portable|appel|joindre|llam|móvil|celular|chiam|cellul|ligar|ligue|telem|bel\b|bellen"
-    r"|bereik|nummer|zadzwo|kom(?:órka|\.)|dzwo|звон|тел|моб|набер|вотсап|ватсап|ara(?:yın|yin)\b|cep"
-    r"|هاتف|جوال|موبايل|اتصل|واتس|تليفون|电话|電話|手机|手機|微信|携帯|전화|휴대|연락|फोन|फ़ोन|मोबाइल|कॉल|ring|nå mig"
-    r"|טלפון|נייד|điện thoại|sđt|โทร|τηλ|κινητ)[^.;!?\n]{0,24}$"
+    r"(?:\b(?:tel|cell|call|ring|ruf|fax|sms|cep|reach|bel\b|gsm|portable)|phone|telef|téléph|tél\b"
+    r"|mobil|handy|whats ?app|telegram|viber|signal|text me|anruf|appel|joindre|ll[aá]m|móvil|celular"
+    r"|chiam|cellul|ligar|ligue|bellen|bereik|komórk|dzwo|звон|(?:^|[^а-яё])(?:тел|моб)|набер|вотсап"
+    r"|ватсап|ara(?:yın|yin)\b"
+    r"|هاتف|جوال|موبايل|اتصل|واتس|تليفون|电话|電話|手机|手機|微信|携帯|전화|휴대|연락"
+    r"|फोन|फ़ोन|मोबाइल|कॉल|nå mig"
+    r"|טלפון|נייד|điện thoại|sđt|โทร|τηλ|κινητ)\.?[^.;!?\n]{0,24}$"
 )
 _PHONE_WORD = re2.compile(
-    r"(?:tel(?:e(?:phone|fono|fon|foon))?|phone|t(?:é|e)l(?:(?:é|e)phone|(?:é|e)fono)?|mobile?|móvil|mobil|handy"
+    r"(?:tel(?:e(?:phone|fono|fon|foon))?|phone|t(?:é|e)l(?:(?:é|e)phone|(?:é|e)fono)?"
+    r"|mobile?|móvil|mobil|handy"
     r"|cell(?:ulare)?|celular|telem(?:ó|o)vel|whats ?app|fax|тел(?:ефон)?|моб(?:ильный)?|telefonu?|cep"
-    r"|gsm|sms|هاتف|جوال|موبايل|رقم الهاتف|电话|電話|手机|手機|携帯|電話番号|전화|전화번호|휴대폰|फोन|फ़ोन|मोबाइल|telefonnummer"
+    r"|gsm|sms|هاتف|جوال|موبايل|رقم الهاتف|电话|電話|手机|手機|携帯|電話番号"
+    r"|전화|전화번호|휴대폰|फोन|फ़ोन|मोबाइल|telefonnummer"
     r"|call(?: me)?(?: back)?(?: on| at)?|sđt|โทร|τηλ|נייד|טלפון)"
-    r"(?:[ -]?(?:number|no|nr|nummer|numer|numara\w*|номер))?\.?(?: (?:is|ist|est|es|è|é|jest|are))?[ :=.]{0,4}\+?\(?$"
+    r"(?:[ -]?(?:number|no|nr|nummer|numer|numara\w*|номер))?\.?"
+    r"(?: (?:is|ist|est|es|è|é|jest|are))?[ :=.]{0,4}\+?\(?$"
 )
+_PHONE_LINKS = ("wa.me/", "phone=", "tel=", "tel/", "callto:")
 _NORTH_AMERICA = frozenset({"US", "CA", "PR", "DO", "JM", "TT", "BS", "BB"})
 
 
+class _Place:
+    """What stands in front of a number, judged once for all its possible ends."""
+
+    def __init__(self, text: str, start: int, since: int) -> None:
+        self.context = before(text, start, since)
+
+    @cached_property
+    def near(self) -> bool:
+        """Some words before there is talk of telephoning."""
+        return _PHONE_NEAR.search(self.context) is not None
+
+    @cached_property
+    def announced(self) -> bool:
+        """Directly before stands "phone:"."""
+        return self.near and _PHONE_WORD.search(self.context) is not None
+
+    @cached_property
+    def other(self) -> bool:
+        """It is said to be the number of something else, an order for example."""
+        return not self.near and _NOT_PHONE.search(self.context) is not None
+
+
 def redact_numbers(text: str, scan: Scan) -> str:
-    """Return ``text`` without the numbers of cards, of persons and of telephones."""
+    """Return ``text`` without the numbers of persons and of telephones."""
     return scan.replace(text, _numbers(text, scan))
 
 
 def _numbers(text: str, scan: Scan) -> Iterator[Found]:
     since = 0
-    left = _MAX_STRETCHES
-    for run in _RUN.finditer(text):
-        start, end = run.span()
-        if _is_part_of_a_word(text, start, end):
-            continue
-        if left <= 0:  # a flood of numbers: nobody reads it, so take out what may be one
-            yield Found(start, end, Kind.PHONE)
-            continue
-        groups = [match.span() for match in _GROUP.finditer(text, start, end)]
-        left -= len(groups)
+    left = _MAX_GROUPS_LOOKED_AT
+    pattern = _SHORT_RUN if scan.region in _SHORT_PLANS else _RUN
+    for run in pattern.finditer(text):
+        groups = _free_groups(text, *run.span())
         at = 0
         while at < len(groups):
-            first, last = groups[at][0], groups[min(len(groups), at + _MAX_GROUPS) - 1][1]
-            if skipped := _DATE.match(text, first, last) or _YEARS.match(text, first, last):
-                while at < len(groups) and groups[at][0] < skipped.end():
-                    at += 1
-                continue
-            found = _longest(text, groups[at : at + _MAX_GROUPS], since, scan)
-            if found is None:
-                at += 1
-                continue
-            yield found
-            since = found.end
-            while at < len(groups) and groups[at][0] < found.end:
+            if left <= 0:  # a flood of numbers: nobody reads it, so take out what may be one
+                if sum(end - start for start, end in groups[at : at + 7]) >= 7:
+                    yield Found(groups[at][0], groups[-1][1], Kind.PHONE)
+                break
+            left -= 1
+            some = groups[at : at + _MAX_GROUPS]
+            start, last = some[0][0], some[-1][1]
+            end = start
+            if skipped := _DATE.match(text, start, last) or _YEARS.match(text, start, last):
+                end = skipped.end()
+            elif not (since < start and at and _is_linked(text, groups[at - 1][1], start)):
+                found = _longest(text, some, since, scan)
+                if found is not None:
+                    yield found
+                    since = end = found.end
+            at += 1
+            while at < len(groups) and groups[at][0] < end:
                 at += 1
 
 
-def _is_part_of_a_word(text: str, start: int, end: int) -> bool:
-    """Return whether the run belongs to a longer name: "AB-1234567", "1234567X", a web address."""
+def _is_linked(text: str, end: int, start: int) -> bool:
+    """Return whether a group only goes on with the one before it, as in "112-4839201"."""
+    return start == end + 1 and text[end] in _LINKS
+
+
+def _free_groups(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """Return the groups of a run that do not belong to a longer name, as "AB-1234" or "1234X" do."""
+    groups = [group.span() for group in _GROUP.finditer(text, start, end)]
+    if _is_attached_before(text, start):
+        at = 1
+        while at < len(groups) and not _stands_alone(text, groups[at - 1][1], groups[at][0]):
+            at += 1
+        groups = groups[at:]
+    following = text[end : end + 1]
+    if groups and (following == "_" or (following.isascii() and following.isalpha())):
+        at = len(groups) - 1
+        while at and not _has_space(text, groups[at - 1][1], groups[at][0]):
+            at -= 1
+        groups = groups[:at]
+    return groups
+
+
+def _is_attached_before(text: str, start: int) -> bool:
     previous = text[start - 1 : start]
     if previous.isalpha() and previous.isascii():
         return True
-    following = text[end : end + 1]
-    if following == "_" or (following.isascii() and following.isalpha()):
-        return True
-    if previous in {"_", "-", "=", "/", "#", "~"} or (previous == "." and start > 1):
-        return not _is_link_to_phone(text, start) and (
-            previous != "-" or text[start - 2 : start - 1].isalnum()
-        )
-    return False
+    if previous == "-":
+        return text[start - 2 : start - 1].isalnum()
+    if previous == ".":
+        return text[start - 2 : start - 1].isdigit()
+    return previous in {"_", "=", "/", "#", "~"} and not text.endswith(_PHONE_LINKS, 0, start)
 
 
-def _is_link_to_phone(text: str, start: int) -> bool:
-    return text[max(0, start - 16) : start].endswith(("wa.me/", "phone=", "tel=", "tel/", "Tel.", "tel.", "Tél.", "тел.", "Тел."))  # fmt: skip
+def _stands_alone(text: str, end: int, start: int) -> bool:
+    """Behind "ref-12" only what begins as telephone numbers do is a number of its own."""
+    return _has_space(text, end, start) and (text[start] in "0٠۰０" or text[start - 1] == "(")
 
 
-def _longest(
-    text: str, groups: list[tuple[int, int]], since: int, scan: Scan
-) -> Found | None:
+def _has_space(text: str, end: int, start: int) -> bool:
+    return any(map(str.isspace, text[end:start]))
+
+
+def _longest(text: str, groups: list[tuple[int, int]], since: int, scan: Scan) -> Found | None:
     """Return the longest stretch from the first group that is a number of somebody."""
     start = groups[0][0]
-    context: str | None = None
     total = 0
     ends: list[tuple[int, int]] = []
     for first, last in groups:
         total += last - first
         if total > _MAX_DIGITS:
             break
-        if total >= 7:
+        if total >= _MIN_DIGITS:
             ends.append((last, total))
-    for end, count in reversed(ends):
-        if context is None:
-            context = before(text, start, since)
-        raw = text[start:end]
-        digits = "".join(str(int(char)) for char in raw if char.isdecimal())
-        kind = _kind(text, start, end, digits, context, scan)
+    if not ends:
+        return None
+    place = _Place(text, start, since)
+    for end, _ in reversed(ends):
+        kind = _kind(text, start, end, place, scan)
         if kind is not None:
             if kind is Kind.PHONE:
-                start = _prefix(text, start, since)
+                start = _prefix(text, start, end, since)
             return Found(start, end, kind)
     return None
 
 
-def _prefix(text: str, start: int, since: int) -> int:
+def _prefix(text: str, start: int, end: int, since: int) -> int:
     """Return where a number begins with its plus and its bracket."""
-    while start > since and text[start - 1] in "+＋(":
+    marks = "+＋(" if ")" in text[start:end] else "+＋"
+    while start > since and text[start - 1] in marks:
         start -= 1
     return start
 
 
-def _kind(
-    text: str, start: int, end: int, digits: str, context: str, scan: Scan
-) -> Kind | None:
-    if 12 <= len(digits) <= 19 and _is_card(digits):
-        return Kind.CARD
+def _kind(text: str, start: int, end: int, place: _Place, scan: Scan) -> Kind | None:
     raw = text[start:end]
-    if len(digits) <= national.MAX_DIGITS and national.is_national_id(
-        raw, digits, scan.region, context
-    ):
+    digits = _NOT_DIGIT.sub("", raw)
+    if not digits.isascii():
+        digits = "".join(str(int(char)) for char in digits)
+    if national.is_national_id(raw, digits, scan.region, place.context):
         return Kind.NATIONAL_ID
-    if len(digits) <= 17 and _is_phone(text, start, end, digits, context, scan):
+    if len(digits) <= _MAX_PHONE and _is_phone(text, start, end, digits, place, scan):
         return Kind.PHONE
     return None
 
 
-def _is_card(digits: str) -> bool:
-    """Length and first digits of the networks (ISO/IEC 7812), then the check digit (Luhn)."""
-    count, four = len(digits), int(digits[:4])
-    known = (
-        (digits[0] == "4" and count in {13, 16, 19})
-        or (count == 16 and (5100 <= four <= 5599 or 2200 <= four <= 2720))
-        or (count == 15 and digits[:2] in {"34", "37"})
-        or (count == 14 and (digits[:2] in {"36", "38"} or 3000 <= four <= 3059))
-        or (count in {16, 17, 18, 19} and (digits[:2] in {"62", "65", "81", "82"} or 3528 <= four <= 3589))
-        or (count == 16 and (four == 6011 or 6440 <= four <= 6499 or digits[:2] in {"60", "50"}))
-        or (count in {16, 18, 19} and digits[:2] in {"56", "57", "58", "63", "67"})
-    )  # fmt: skip
-    return known and _luhn(digits)
-
-
-def _luhn(digits: str) -> bool:
-    odd = sum(map(int, digits[-1::-2]))
-    return (odd + sum(sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])) % 10 == 0
-
-
-def _is_phone(
-    text: str, start: int, end: int, digits: str, context: str, scan: Scan
-) -> bool:
-    begin = _prefix(text, start, 0)
-    international = any(sign in text[begin:start] for sign in "+＋")
-    raw = text[begin:end]
-    if international:
-        return len(digits) <= 15 and _in_plan(("+" + digits), None, scan, possible=9)
+def _is_phone(text: str, start: int, end: int, digits: str, place: _Place, scan: Scan) -> bool:
+    begin = _prefix(text, start, end, 0)
+    prefixed = any(sign in text[begin:start] for sign in "+＋")
+    if prefixed or text.endswith(_PHONE_LINKS, 0, start):
+        return len(digits) <= 15 and _in_plan("+" + digits, None, scan, possible=9 * prefixed)
     if digits.startswith("00") and len(digits) > 9 and _in_plan("+" + digits[2:], None, scan):
         return True
     if len(digits) > 15 or (digits.startswith("011") and scan.region in _NORTH_AMERICA):
         return digits.startswith("011") and _in_plan("+" + digits[3:], None, scan)
-    near = _PHONE_NEAR.search(context) is not None
-    if not near and len(digits) == len(raw) < 9:
+    return _is_national_phone(text, begin, end, len(digits), place, scan)
+
+
+def _is_national_phone(
+    text: str, begin: int, end: int, count: int, place: _Place, scan: Scan
+) -> bool:
+    raw = text[begin:end]
+    if place.announced:
+        return 7 <= count <= 13 or _in_plan(raw, scan.region, scan)
+    if count < 7 or (count == len(raw) < 9 and not place.near):
         return False
-    if near and _PHONE_WORD.search(context):
-        return len(digits) <= 13 or _in_plan(raw, scan.region, scan)
-    if len(digits) > 13 or _is_quantity(text, start, end, near, context):
-        return False
-    if not near and _NOT_PHONE.search(context):
+    if count > 13 or place.other or _is_quantity(raw, text, end, place):
         return False
     if scan.region is None:
-        return (near and len(digits) >= 8) or _BRACKETED.fullmatch(raw) is not None
+        return (place.near and count >= 8) or _BRACKETED.fullmatch(raw) is not None
     return _in_plan(raw, scan.region, scan)
 
 
-def _is_quantity(text: str, start: int, end: int, near: bool, context: str) -> bool:
-    """Return whether the digits are a price, a large number or a decimal."""
-    raw = text[start:end]
-    if context.rstrip().endswith(_CURRENCY):
+def _is_quantity(raw: str, text: str, end: int, place: _Place) -> bool:
+    """Return whether the digits ``raw``, up to ``end``, are a price, a large number or a decimal."""
+    if place.context.rstrip().endswith(_CURRENCY):
         return True
-    if _MONEY_AFTER.match(text, end) or _MONEY_BEFORE.search(context):
+    if _MONEY_AFTER.match(text, end) or _MONEY_BEFORE.search(place.context):
         return True
-    if near:
+    if place.near:
         return False
-    return _GROUPED.fullmatch(raw) is not None or _DECIMAL.fullmatch(raw) is not None
+    if grouped := _GROUPED.fullmatch(raw):
+        return len(raw) < 11 or grouped[1] != " "  # "612 345 678" is a number to call in Spain
+    return _DECIMAL.fullmatch(raw) is not None
 
 
 def _in_plan(number: str, region: str | None, scan: Scan, possible: int = 0) -> bool:

@@ -11,9 +11,9 @@ from services.ingest.channels.normalise import limits
 from services.ingest.channels.normalise.language import language
 from services.ingest.channels.normalise.near import Fingerprint, fingerprint
 from services.ingest.channels.normalise.redact import redact, redact_url
-from services.ingest.channels.normalise.repair import repair
+from services.ingest.channels.normalise.repair import clean_and_repaired
 from services.ingest.channels.provider import Settings
-from services.ingest.channels.text import MAX_TEXT, clean
+from services.ingest.channels.text import MAX_TEXT
 from shared.events import Attachment, LanguageSource, Turn
 
 _SLACK = 1_024
@@ -86,13 +86,17 @@ class _Fields:
     def text(self, text: str, limit: int) -> tuple[str, bool]:
         """Return a text as it may be written, and whether it was cut."""
         cut = len(text) > limit + _SLACK
-        plain, _ = clean(repair(text[: limit + _SLACK] if cut else text), limit + _SLACK)
-        redacted = redact(plain, self._region)
-        self.counts.update(redacted.counts)
-        plain = redacted.text
-        if len(plain) > limit:
-            return plain[:limit].rstrip(), True
+        plain = clean_and_repaired(text[: limit + _SLACK] if cut else text, limit + _SLACK)
+        plain = self._redacted(plain)
+        while len(plain) > limit:  # what is left of a cut may look like a number of its own
+            cut = True
+            plain = self._redacted(plain[:limit].rstrip())
         return plain, cut
+
+    def _redacted(self, text: str) -> str:
+        redacted = redact(text, self._region)
+        self.counts.update(redacted.counts)
+        return redacted.text
 
     def line(self, text: str, limit: int) -> str | None:
         """Return a short text on one line; None if nothing is left."""

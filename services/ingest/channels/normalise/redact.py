@@ -12,6 +12,7 @@ import re
 import msgspec
 
 from services.ingest.channels.normalise.addresses import redact_emails, redact_ips
+from services.ingest.channels.normalise.cards import MIN_DIGITS, redact_cards
 from services.ingest.channels.normalise.lettered import redact_lettered
 from services.ingest.channels.normalise.numbers import redact_numbers
 from services.ingest.channels.normalise.scan import Scan
@@ -19,7 +20,7 @@ from services.ingest.channels.normalise.secrets import redact_link, redact_secre
 
 _ASCII_DIGITS = b"0123456789"
 _DIGIT = re.compile(r"\d")
-_FEW = 5  # digits that are nobody's number
+_LETTERED, _NUMBER = 4, 5  # fewer digits are nobody's number
 
 
 class Redacted(msgspec.Struct, frozen=True):
@@ -38,8 +39,11 @@ def redact(text: str, region: str | None = None) -> Redacted:
     digits = _digits(text)
     plain = redact_secrets(text, scan, digits > 0)
     plain = redact_emails(plain, scan)
-    if digits > _FEW:
+    if digits >= _LETTERED:
         plain = redact_lettered(plain, scan)
+    if digits >= MIN_DIGITS:
+        plain = redact_cards(plain, scan)
+    if digits >= _NUMBER:
         plain = redact_ips(plain, scan)
         plain = redact_numbers(plain, scan)
     return Redacted(plain, scan.counts)
