@@ -72,20 +72,14 @@ def add(
     secret_file: click.utils.LazyFile | None,
     as_json: bool,
 ) -> None:
-    """Add source NAME. Without --secret-file a secret is made and shown, once."""
-    from services.ingest.channels import providers as known
+    """Add source NAME. A secret that is ours to choose is made and shown, once."""
     from services.ingest.registry import Source
     from services.ingest.source_file import editing
     from shared.errors import Misconfigured
 
-    wanted = known.load().get(provider)
-    made = None
-    secrets: tuple[str, ...] = ()
-    if secret_file is not None:
-        secrets = (_read(secret_file),)
-    elif wanted is not None and wanted.secret:
-        made = random_secrets.token_urlsafe(SECRET_BYTES)
-        secrets = (made,)
+    made = None if secret_file is not None else _made(provider)
+    secret = made if secret_file is None else _read(secret_file)
+    secrets = () if secret is None else (secret,)
     source = Source(
         provider=provider,
         secrets=secrets,
@@ -150,15 +144,19 @@ def rotate(
     as_json: bool,
 ) -> None:
     """Give NAME a new secret; the one before stays valid until `rotate NAME --finish`."""
+    from services.ingest.registry import read
     from services.ingest.source_file import finished, rotated
+    from shared.errors import Misconfigured
 
     if finish:
         _change(context, name, finished)
         _done(name, "one secret is valid", as_json)
         return
-    made = None if secret_file is not None else random_secrets.token_urlsafe(SECRET_BYTES)
+    provider = _existing(read(_path(context)), name).provider
+    made = None if secret_file is not None else _made(provider)
     secret = made if secret_file is None else _read(secret_file)
-    assert secret is not None  # noqa: S101
+    if secret is None:
+        raise Misconfigured(f"{provider} has no secret to rotate")
     _change(context, name, lambda source: rotated(source, secret))
     _tell(context, name, made, as_json)
 
@@ -223,6 +221,25 @@ def test(context: click.Context, name: str, url: str | None, as_json: bool) -> N
             click.echo(f"{mark} {finding.what}{'' if finding.ok else ': ' + finding.fix}")
     if not all(finding.ok for finding in findings):
         sys.exit(1)
+
+
+def _made(provider: str) -> str | None:
+    """Return a new secret, None if the provider needs none.
+
+    Raises:
+        Misconfigured: the provider chooses it, so it has to be given.
+    """
+    from services.ingest.channels import providers as known
+    from services.ingest.channels.provider import SecretFrom
+    from shared.errors import Misconfigured
+
+    wanted = known.load().get(provider)
+    if wanted is None or not wanted.needs_secret:
+        return None
+    if wanted.secret_from is SecretFrom.PLATFORM:
+        raise Misconfigured(f"{provider} needs --secret-file: {wanted.secret}")
+    token = random_secrets.token_urlsafe(SECRET_BYTES)
+    return f"tocsin:{token}" if wanted.secret_from is SecretFrom.BASIC else token
 
 
 def _path(context: click.Context) -> Path:

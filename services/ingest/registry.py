@@ -21,6 +21,7 @@ from services.ingest.channels import providers
 from services.ingest.channels.generic import source_name
 from services.ingest.channels.provider import Credentials, Provider, Settings
 from services.ingest.channels.rejection import Rejected
+from services.ingest.prepare import Door
 from shared.errors import Misconfigured
 
 MAX_SECRETS = 2
@@ -136,7 +137,7 @@ def configured(name: str, source: Source) -> Configured:
 def _secrets(name: str, source: Source, provider: Provider) -> tuple[bytes, ...]:
     if len(source.secrets) > MAX_SECRETS:
         raise Misconfigured(f"sources.{name}: {len(source.secrets)} secrets, at most {MAX_SECRETS}")
-    if provider.secret and not source.secrets:
+    if provider.needs_secret and not source.secrets:
         raise Misconfigured(f"sources.{name}: a secret is missing: {provider.secret}")
     found = tuple(_secret(name, secret) for secret in source.secrets)
     if any(len(secret) < MIN_SECRET_CHARS for secret in found):
@@ -159,6 +160,17 @@ def _secret(name: str, secret: str) -> bytes:
 def _nearest(word: str, known: Mapping[str, object]) -> str:
     nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.0)
     return f"; did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def door(source: Configured, trace: bytes = b"") -> Door:
+    """Return what intake is to know about ``source``."""
+    return Door(
+        source=source.name,
+        traceparent=trace,
+        provider=source.provider.name,
+        settings=source.settings,
+        dedupe_s=source.dedupe_s,
+    )
 
 
 class Registry:

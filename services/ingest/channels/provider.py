@@ -133,6 +133,18 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     fetch: tuple[Fetch, ...] = ()
 
 
+class SecretFrom(enum.Enum):
+    """Who chooses the secret of a source: the platform shows it, or we make one and tell it.
+
+    BASIC is ``user:password``; NOBODY: nothing is shared, the platform signs with a published key.
+    """
+
+    PLATFORM = enum.auto()
+    TOKEN = enum.auto()
+    BASIC = enum.auto()
+    NOBODY = enum.auto()
+
+
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """An answer that a provider expects in a form of its own."""
 
@@ -161,6 +173,7 @@ class Capability:
 
 Verify = Callable[[Hook, Credentials, Settings], Proof]
 Parse = Callable[[Hook, Settings], Delivery]
+Read = Callable[[bytes, Settings], Item]
 Challenge = Callable[[Hook, Credentials, Settings], Reply | None]
 
 
@@ -172,8 +185,10 @@ class Provider:
     request is unreadable and nothing else, whatever the bytes. ``challenge`` answers a request that
     only proves that the address is ours (None: it is no such request); it is asked first, so it checks
     the secret itself. ``reply`` is the answer to a request that was taken, None: a JSON summary.
+    ``read`` makes the item of what a ``Fetch`` named, once it was got; it raises ``Rejected``.
     ``secret`` and ``options`` say, for people, what is to be configured; ``pull``: its items are
     fetched by a collector, so there is no address to call and ``verify``/``parse`` may be missing.
+    ``max_body`` is the largest request that is read, in bytes: before the proof, so keep it tight.
     """
 
     name: str
@@ -184,6 +199,14 @@ class Provider:
     verify: Verify | None = None
     parse: Parse | None = None
     challenge: Challenge | None = None
+    read: Read | None = None
     reply: Reply | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     pull: bool = False
+    secret_from: SecretFrom = SecretFrom.PLATFORM
+    max_body: int = 2_000_000
+
+    @property
+    def needs_secret(self) -> bool:
+        """Tell whether a source without a secret cannot work."""
+        return bool(self.secret) and self.secret_from is not SecretFrom.NOBODY

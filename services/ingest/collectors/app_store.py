@@ -5,8 +5,6 @@ API: App Store Connect API, "List all customer reviews for an app".
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from services.ingest.channels.provider import DAY_S
 from services.ingest.channels.providers import app_store
 from services.ingest.channels.reviews.page import Page
@@ -54,8 +52,7 @@ def collector(source: Configured, surroundings: Surroundings) -> Poller:
     async def read(following: str | None) -> Page:
         place = f"/v1/apps/{app}/customerReviews?{_QUERY}"
         if following is not None:  # its host was checked; what we were told to ask stays in force
-            parts = urlsplit(following)
-            place = f"{parts.path}?{parts.query}"
+            place = options.place(following)
         return app_store.read_page(
             await get(base + place), source.settings, surroundings.clock.now_ms()
         )

@@ -22,7 +22,13 @@ BUSY_S = 60.0
 MAX_BUSY_S = 86_400.0
 """No quota lasts longer than a day, whatever a header says."""
 
+
+class Gone(Refused):
+    """What was asked for is not there: an app, a review."""
+
+
 REFUSALS = frozenset({401, 403, 404, 410})
+_GONE = frozenset({404, 410})
 _CHUNK = 65_536
 
 
@@ -71,7 +77,7 @@ def checked(answer: Answer, refusals: frozenset[int] = REFUSALS) -> bytes:
     """Return the body of an answer that is one.
 
     Raises:
-        Refused: the status is one of ``refusals``.
+        Refused: the status is one of ``refusals``; ``Gone`` if it says that there is no such thing.
         Busy: too many requests, or a pause of a stated length.
         Transient: any other status but 200.
     """
@@ -88,7 +94,7 @@ def check(status: int, retry_after_s: float | None, refusals: frozenset[int] = R
         Refused, Busy, Transient: see ``checked``.
     """
     if status in refusals:
-        raise Refused(f"status {status}")
+        raise (Gone if status in _GONE else Refused)(f"status {status}")
     if status == 429 or (status == 503 and retry_after_s is not None):
         raise Busy(f"status {status}", BUSY_S if retry_after_s is None else retry_after_s)
     if status >= 400:

@@ -56,6 +56,12 @@ def address(source: Configured, name: str, default: str) -> str:
     return value
 
 
+def place(url: str) -> str:
+    """Return ``url`` without its origin: what is asked for, wherever it is asked."""
+    parts = urlsplit(url)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
 def safe(url: str) -> bool:
     """Tell whether a token may be sent to ``url``."""
     try:

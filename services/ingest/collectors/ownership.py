@@ -53,7 +53,7 @@ class Ownership:
         while not self._ended.is_set():
             try:
                 self._join()
-            except (KafkaException, Transient, Misconfigured) as error:
+            except (KafkaException, Transient, Misconfigured, TimeoutError) as error:
                 _log.warning("collectors wait for kafka", problem=str(error))
                 self._ended.wait(RETRY_S)
 

@@ -10,11 +10,12 @@ import structlog
 
 from services.ingest.collectors.page import Collector
 from services.ingest.collectors.run import Outlet, Run
-from services.ingest.registry import Configured, Registry, Sources
-from services.ingest.sources.hooks import door
+from services.ingest.registry import Configured, Registry, Sources, door
 from shared import ids
+from shared.errors import Misconfigured
 from shared.events import Watermark
 
+END_S = 5.0
 _log = structlog.get_logger(__name__)
 
 
@@ -99,7 +100,16 @@ class Supervisor:
 
     def _begin(self, name: str, source: Configured) -> None:
         cursor, items = self._positions.get(name, (None, 0))
-        run = Run(source, door(source), self._make(source), self._outlet)
+        try:
+            collector = self._make(source)
+        except Misconfigured as error:  # it stops this source, and no other
+            self._outlet.metrics.source_up.labels(name).set(0)
+            self._outlet.metrics.source_errors.labels(name, "refused").inc()
+            _log.error(
+                "source cannot be read", source=name, reason="misconfigured", fault=str(error)
+            )
+            return
+        run = Run(source, door(source), collector, self._outlet)
         task = asyncio.get_running_loop().create_task(run.forever(cursor, items))
         self._running[name] = _Running(source, run, task)
         _log.info("source is read", source=name, provider=source.provider.name, cursor=cursor)
@@ -107,6 +117,8 @@ class Supervisor:
     async def _end(self, name: str) -> None:
         ended = self._running.pop(name)
         ended.task.cancel()
-        await asyncio.wait([ended.task])
+        _, late = await asyncio.wait([ended.task], timeout=END_S)
+        if late:
+            _log.error("a collector does not end", source=name)
         self._positions[name] = ended.run.position()
         _log.info("source is not read any more", source=name)

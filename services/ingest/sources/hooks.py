@@ -27,11 +27,12 @@ from services.ingest.intake import Intake
 from services.ingest.limits import Limits
 from services.ingest.metering import Metering
 from services.ingest.outcome import Result, Status
-from services.ingest.prepare import Door, Entry
-from services.ingest.registry import Configured, Registry
+from services.ingest.prepare import Entry
+from services.ingest.registry import Configured, Registry, door
 from services.ingest.sources import answers
 from services.ingest.sources.answers import Refused
 from services.ingest.sources.body import Bodies
+from services.ingest.sources.fetching import Fetcher
 from services.ingest.sources.gate import Gate
 from services.ingest.sources.http import traceparent
 from services.ingest.sources.public_keys import PublicKeys
@@ -58,6 +59,7 @@ class HookDoor:
         metering: Metering,
         clock: Clock,
         settings: config.Ingest,
+        fetcher: Fetcher,
     ) -> None:
         self._intake = intake
         self._registry = registry
@@ -68,6 +70,7 @@ class HookDoor:
         self._metering = metering
         self._clock = clock
         self._settings = settings
+        self._fetcher = fetcher
 
     def add_routes(self, app: web.Application, gate: Gate) -> None:
         """Mount the route on ``app``, behind ``gate``."""
@@ -76,7 +79,8 @@ class HookDoor:
 
     async def _hook(self, request: web.Request) -> web.StreamResponse:
         source = self._source(request)
-        body = await self._bodies.read(request, self._settings.max_hook_bytes)
+        limit = min(self._settings.max_hook_bytes, source.provider.max_body)
+        body = await self._bodies.read(request, limit)
         try:
             return await self._answer(source, self._as_hook(request, body), traceparent(request))
         finally:
@@ -92,7 +96,8 @@ class HookDoor:
             # Why goes to the log of the operator, never to the caller: it would help a forger.
             _log.warning("not authentic", source=source.name, why=unproven.detail)
             raise _unauthorized() from unproven
-        delivery = self._read(source, hook)
+        self._admit(source)
+        delivery = await self._fetched(source, self._read(source, hook))
         for reason in delivery.ignored:
             self._metering.ignored(source.provider.channel, reason)
         entries: list[Entry] = [*delivery.items, *delivery.unfit]
@@ -105,13 +110,16 @@ class HookDoor:
         source = self._registry.sources.get(request.match_info["source"])
         if source is None or source.provider.parse is None:
             raise _unauthorized()
+        return source
+
+    def _admit(self, source: Configured) -> None:
+        """Turn a proven sender away that has to wait."""
         if source.source.paused:
             raise Refused(503, "paused", "this source is paused", retry_after_s=PAUSED_RETRY_S)
         wait = self._limits.wait_s(source.name, source.source)
         if wait > 0:
             text = f"more than {source.source.rate:g} items a second"
             raise Refused(429, "rate_limited", text, retry_after_s=math.ceil(wait))
-        return source
 
     def _as_hook(self, request: web.Request, body: bytes) -> Hook:
         headers: dict[str, str] = {}
@@ -181,6 +189,23 @@ class HookDoor:
         except Rejected as rejected:
             return Delivery(unfit=(Unfit.of(rejected, hook.body),))
 
+    async def _fetched(self, source: Configured, delivery: Delivery) -> Delivery:
+        """Return ``delivery`` with what it only names; what is gone or unreadable is a dead letter."""
+        read = source.provider.read
+        if not delivery.fetch or read is None:
+            return delivery
+        items, unfit = list(delivery.items), list(delivery.unfit)
+        for fetch in delivery.fetch:
+            payload = fetch.url.encode()
+            try:
+                payload = await self._fetcher.get(source, fetch)
+                items.append(read(payload, source.settings))
+            except Rejected as rejected:
+                unfit.append(Unfit.of(rejected, payload))
+            except Transient as error:  # the provider is to announce all of it again
+                raise Refused(503, "not_fetched", str(error), PAUSED_RETRY_S) from error
+        return msgspec.structs.replace(delivery, items=tuple(items), unfit=tuple(unfit), fetch=())
+
     def _reply(
         self, source: Configured, results: Sequence[Result], ignored: int
     ) -> web.StreamResponse:
@@ -196,17 +221,6 @@ class HookDoor:
                 status=reply.status, body=reply.body, content_type=reply.content_type
             )
         return answers.hook(results, ignored)
-
-
-def door(source: Configured, trace: bytes = b"") -> Door:
-    """Return what intake is to know about ``source``."""
-    return Door(
-        source=source.name,
-        traceparent=trace,
-        provider=source.provider.name,
-        settings=source.settings,
-        dedupe_s=source.dedupe_s,
-    )
 
 
 def _unauthorized() -> Refused:

@@ -40,9 +40,8 @@ GARBAGE = (
 )
 
 
-def _cases(names: list[str]) -> Iterator[tuple[str, str]]:
-    for name in names:
-        yield from ((name, case.name) for case in golden.load(name).cases)
+def _cases(names: list[str]) -> list[tuple[str, str]]:
+    return [(name, case.name) for name in names for case in golden.load(name).cases]
 
 
 def _provider(name: str) -> Provider:

@@ -38,6 +38,7 @@ from services.ingest.limits import Limits
 from services.ingest.metering import Metering
 from services.ingest.registry import Registry
 from services.ingest.sources.body import Bodies
+from services.ingest.sources.fetching import Fetcher
 from services.ingest.sources.gate import Gate
 from services.ingest.sources.hooks import HookDoor
 from services.ingest.sources.public_keys import PublicKeys
@@ -148,6 +149,7 @@ async def _site(rig: Any, settings: config.Ingest, *, away: bool = False) -> Asy
         Metering(rig.metrics),
         rig.clock,
         settings,
+        Fetcher(rig.clock, rig.metrics),
     ).add_routes(app, gate)
     server = Server(app, "127.0.0.1", 0, gate.connections)
     await server.start()

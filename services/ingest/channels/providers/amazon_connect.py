@@ -27,6 +27,7 @@ from services.ingest.channels.provider import (
     Ignored,
     Proof,
     Provider,
+    SecretFrom,
     Settings,
     Unauthentic,
     Unfit,
@@ -217,6 +218,8 @@ PROVIDER = Provider(
     # EventBridge tries for a day; later copies of a record have another LastUpdateTimestamp.
     capability=Capability(redelivery_s=2 * DAY_S),
     secret="the API key (or bearer token) of the EventBridge connection",
+    secret_from=SecretFrom.TOKEN,
+    max_body=16_000_000,
     verify=verify,
     parse=parse,
 )

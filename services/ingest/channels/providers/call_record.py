@@ -45,6 +45,7 @@ from services.ingest.channels.provider import (
     Delivery,
     Proof,
     Provider,
+    SecretFrom,
     Settings,
     Unfit,
 )
@@ -190,6 +191,8 @@ PROVIDER = Provider(
     channel=Channel.PHONE,
     capability=Capability(),
     secret="a bearer token, or the key of X-Tocsin-Signature",
+    secret_from=SecretFrom.TOKEN,
+    max_body=16_000_000,
     verify=verify,
     parse=parse,
     options={CUSTOMER_CHANNEL: "number of the audio channel that the customer speaks on"},

@@ -25,6 +25,7 @@ from services.ingest.channels.provider import (
     Delivery,
     Proof,
     Provider,
+    SecretFrom,
     Settings,
     Unauthentic,
 )
@@ -155,6 +156,8 @@ PROVIDER = Provider(
     channel=Channel.PHONE,
     capability=Capability(),
     secret="user:password of the callback's URL, or the value of extra callback_secret",
+    secret_from=SecretFrom.BASIC,
+    max_body=16_000_000,
     verify=verify,
     parse=parse,
     options={

@@ -21,6 +21,7 @@ from services.ingest.channels.provider import (
     Fetch,
     Ignored,
     Provider,
+    SecretFrom,
     Settings,
 )
 from services.ingest.channels.reading import read_json
@@ -33,7 +34,8 @@ from services.ingest.channels.reviews.translated import original
 from services.ingest.channels.times import stated
 from shared.events import Channel, Flag, Medium, Operation, Product
 
-API = "https://mybusiness.googleapis.com/v4/"
+HOST = "https://mybusiness.googleapis.com"
+API = f"{HOST}/v4/"
 _REVIEW = re.compile(
     r"accounts/[\w.~-]+/locations/(?P<location>[\w.~-]+)/reviews/(?P<id>[\w.~=-]+)", re.ASCII
 )
@@ -145,10 +147,16 @@ PROVIDER = Provider(
     name="google_business",
     title="Google Business Profile",
     channel=Channel.REVIEWS,
-    secret="none: Google signs each push for a service account",
+    secret="credentials file (JSON) of a user, or service account, who manages the places",
+    secret_from=SecretFrom.NOBODY,
     verify=google_push.verify_push,
     parse=parse,
-    options={**google_push.OPTIONS, "location": "number of the place, where a review does not say"},
+    read=read_review,
+    options={
+        **google_push.OPTIONS,
+        "location": "number of the place, where a review does not say",
+        "base_url": "address of the API where it is not Google's own (a proxy), https",
+    },
     capability=Capability(
         redelivery_s=7 * DAY_S,  # how long Pub/Sub keeps what was not acknowledged
         history_s=3_650 * DAY_S,

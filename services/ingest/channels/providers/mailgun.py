@@ -130,6 +130,7 @@ PROVIDER = Provider(
     channel=Channel.EMAIL,
     capability=Capability(redelivery_s=86_400),
     secret="the HTTP webhook signing key of the account",
+    max_body=40_000_000,
     verify=verify,
     parse=parse,
     options={

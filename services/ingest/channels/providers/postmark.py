@@ -29,6 +29,7 @@ from services.ingest.channels.provider import (
     Ignored,
     Proof,
     Provider,
+    SecretFrom,
     Settings,
 )
 from services.ingest.channels.reading import read_json
@@ -161,6 +162,8 @@ PROVIDER = Provider(
     channel=Channel.EMAIL,
     capability=Capability(redelivery_s=DAY_S),
     secret="USER:PASSWORD, the same as in the address of the hook",
+    secret_from=SecretFrom.BASIC,
+    max_body=40_000_000,
     verify=verify,
     parse=parse,
     options=OPTIONS,

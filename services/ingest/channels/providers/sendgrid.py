@@ -188,6 +188,7 @@ PROVIDER = Provider(
         "the public key of the security policy (base64, as shown); or, without a policy,"
         " basic:USER:PASSWORD with the same user and password in the address of the hook"
     ),
+    max_body=40_000_000,
     verify=verify,
     parse=parse,
     options={**OPTIONS, "spam_score": f"score from which mail counts as spam ({SPAM_SCORE:g})"},

@@ -31,6 +31,7 @@ from services.ingest.channels.provider import (
     Ignored,
     Proof,
     Provider,
+    SecretFrom,
     Settings,
     Unauthentic,
 )
@@ -207,6 +208,8 @@ PROVIDER = Provider(
     channel=Channel.EMAIL,
     capability=Capability(redelivery_s=86_400),
     secret="none: SNS signs with a certificate; topic_arns says which topics are ours",
+    secret_from=SecretFrom.NOBODY,
+    max_body=1_000_000,
     verify=verify,
     parse=parse,
     options={**OPTIONS, "topic_arns": "required: the topics that are taken, by ARN"},

@@ -18,6 +18,7 @@ from services.ingest.channels.provider import (
     Ignored,
     Proof,
     Provider,
+    SecretFrom,
     Settings,
 )
 from services.ingest.channels.reading import read_json
@@ -165,6 +166,7 @@ PROVIDER = Provider(
     title="Trustpilot",
     channel=Channel.REVIEWS,
     secret="user:password, as they stand in the address given to Trustpilot",
+    secret_from=SecretFrom.BASIC,
     verify=verify,
     parse=parse,
     capability=Capability(replies_per_item=1, reply_edit_allowed=True, public=True),

@@ -28,6 +28,7 @@ from services.ingest.channels.provider import (
     Delivery,
     Proof,
     Provider,
+    SecretFrom,
     Settings,
 )
 from services.ingest.channels.reading import read_json
@@ -168,6 +169,8 @@ PROVIDER = Provider(
     channel=Channel.PHONE,
     capability=Capability(),
     secret="a bearer token of your choice, which your transcription job sends",
+    secret_from=SecretFrom.TOKEN,
+    max_body=16_000_000,
     verify=verify,
     parse=parse,
 )
