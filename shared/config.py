@@ -113,6 +113,14 @@ class Ingest(Section, frozen=True):
     sources_file: str = "sources.toml"
     public_url: str = ""
     max_hook_bytes: Count = 32_000_000
+    smtp_host: str = "127.0.0.1"
+    smtp_port: Port = 0
+    lmtp_port: Port = 0
+    smtp_peers: str = ""
+    smtp_tls_cert: str = ""
+    smtp_tls_key: str = ""
+    smtp_max_bytes: Count = 32_000_000
+    smtp_max_connections: Count = 200
 
 
 class Privacy(Section, frozen=True):
@@ -195,20 +203,21 @@ def check_exposure(config: Config) -> None:
     if not kafka.allow_plaintext and kafka.security_protocol in {"PLAINTEXT", "SASL_PLAINTEXT"}:
         for server in kafka.bootstrap_servers.split(","):
             host = server.strip().rpartition(":")[0]
-            if not _is_loopback(host):
+            if not is_loopback(host):
                 raise Misconfigured(
                     f"kafka.security_protocol is {kafka.security_protocol}, and {host} is another "
                     "machine: use SASL_SSL or SSL, or set kafka.allow_plaintext"
                 )
     url = urlsplit(redis.url)
-    if not redis.allow_plaintext and url.scheme == "redis" and not _is_loopback(url.hostname or ""):
+    if not redis.allow_plaintext and url.scheme == "redis" and not is_loopback(url.hostname or ""):
         raise Misconfigured(
             f"redis.url has no TLS, and {url.hostname} is another machine: "
             "use rediss://, or set redis.allow_plaintext"
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether ``host`` is this machine."""
     if host in {"localhost", ""}:
         return True
     try:

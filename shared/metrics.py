@@ -99,6 +99,9 @@ class Metrics:
             STAGE_BUCKETS,
             ("route", "status"),
         )
+        self.smtp_messages = self._counter(
+            "tocsin_smtp_messages_total", "Mail that was handed over by SMTP or LMTP.", ("outcome",)
+        )
         for member in Channel:
             self.events_received.labels(member)
             self.events_deduplicated.labels(member, "exact")

@@ -74,6 +74,19 @@ SETTINGS = {
     "ingest.public_url": "Address under which providers reach the HTTP door, e.g. "
     "`https://feedback.example.com`. Several signatures cover it, so behind a proxy it must be set.",
     "ingest.max_hook_bytes": "Largest body of a provider's request (413 above).",
+    "ingest.smtp_host": "Address of the SMTP and LMTP doors, which stand behind a mail server of your "
+    "own. Anything but the loopback needs `ingest.smtp_peers` and a `privacy.pseudonym_key` of your "
+    "own.",
+    "ingest.smtp_port": "Port of SMTP; 0: no SMTP.",
+    "ingest.lmtp_port": "Port of LMTP; 0: no LMTP.",
+    "ingest.smtp_peers": "Networks of the mail servers that may deliver, separated by commas; others "
+    "are turned away. What these servers say about a mail (`Authentication-Results`) is believed. "
+    "Empty: the loopback.",
+    "ingest.smtp_tls_cert": "File of the certificate chain for STARTTLS. When it is set, mail is taken "
+    "over TLS only; otherwise it is not encrypted on its way from the mail server.",
+    "ingest.smtp_tls_key": "File of its private key; empty: in the same file.",
+    "ingest.smtp_max_bytes": "Largest mail (552 above).",
+    "ingest.smtp_max_connections": "Most connections of mail servers (421 above).",
     "privacy.seal_key": "Key under which originals and refused items are encrypted, since they are not "
     "redacted. Empty: originals are not kept, and refused items are kept as they are. Secret.",
     "privacy.pseudonym_key": "Key of the hash that turns an address, number or handle into a customer "

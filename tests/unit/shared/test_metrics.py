@@ -20,6 +20,7 @@ from services.escalation.domain.policy import DEFAULT_POLICY
 from services.ingest.channels import providers
 from services.ingest.channels.provider import Ignored
 from services.ingest.channels.rejection import Refusal
+from services.ingest.sources.smtp_delivery import Outcome
 from shared import metrics, topics
 from shared.config import Kafka
 from shared.errors import PoisonReason
@@ -57,6 +58,7 @@ LABELS: dict[str, dict[str, Iterable[object]]] = {
     "source_up": {"source": SOURCES},
     "source_errors": {"source": SOURCES, "reason": ["refused", "busy", "transient"]},
     "redacted": {"kind": REDACTIONS},
+    "smtp_messages": {"outcome": Outcome},
     "stage_processed": {"stage": ONE, "outcome": metrics.OUTCOMES},
     "stage_errors": {"stage": ONE, "reason": ["transient", "clock_jump"]},
     "stage_duration": {"stage": ONE},
