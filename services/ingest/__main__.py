@@ -13,17 +13,22 @@ import uvloop
 from aiohttp import web
 
 from services.ingest.collectors import Collectors
-from services.ingest.core import compose_core
+from services.ingest.core import Core, compose_core
 from services.ingest.lifecycle import Lifecycle, Parts
 from services.ingest.limits import Limits
 from services.ingest.registry import Registry
 from services.ingest.sources.body import Bodies
+from services.ingest.sources.fetching import Fetcher
 from services.ingest.sources.gate import Gate
 from services.ingest.sources.hooks import HookDoor
 from services.ingest.sources.http import HttpDoor
 from services.ingest.sources.keys import Keys, check_exposure
 from services.ingest.sources.public_keys import PublicKeys, fetch
 from services.ingest.sources.server import Server
+from services.ingest.sources.smtp import SmtpDoor
+from services.ingest.sources.smtp_delivery import Postroom
+from services.ingest.sources.smtp_house import Allowance, House, peers_of, tls_of
+from services.ingest.sources.smtp_mailboxes import Mailboxes
 from shared import config, logs, probes
 from shared.config import Config
 from shared.errors import Exit, Misconfigured
@@ -67,20 +72,24 @@ def _compose(settings: Config) -> Parts:
     metrics.build_info.labels(build_version(), "ingest").set(1)
     core = compose_core(settings, metrics)
     registry = Registry(Path(limits.sources_file))
-    gate, bodies = Gate(metrics), Bodies(limits.max_in_flight_bytes)
+    gate = Gate(metrics)
     rates = Limits(time.monotonic)
+    fetcher = Fetcher(core.clock, metrics)
     app = web.Application()
-    HttpDoor(core.intake, keys, limits, bodies).add_routes(app, gate)
+    HttpDoor(core.intake, keys, limits, Bodies(limits.max_in_flight_bytes)).add_routes(app, gate)
     HookDoor(
         core.intake,
         registry,
-        bodies,
+        Bodies(
+            limits.max_in_flight_bytes
+        ),  # its own: strangers may fill it before they prove anything
         PublicKeys(fetch, time.monotonic),
         core.nonces,
         rates,
         core.metering,
         core.clock,
         limits,
+        fetcher,
     ).add_routes(app, gate)
     collectors = Collectors(settings, registry, core, rates, metrics)
     server = Server(app, limits.host, limits.port, gate.connections)
@@ -95,9 +104,26 @@ def _compose(settings: Config) -> Parts:
         gate,
         server,
         watch,
-        services=(collectors,),
+        services=(collectors, fetcher, _mail_door(settings, core, registry, rates, metrics)),
         background=(core.links.run, registry.watch),
     )
+
+
+def _mail_door(
+    settings: Config, core: Core, registry: Registry, rates: Limits, metrics: Metrics
+) -> SmtpDoor:
+    limits = settings.ingest
+    mailboxes = Mailboxes(registry)
+    postroom = Postroom(core.intake, mailboxes, rates, core.metering, metrics, core.clock)
+    house = House(
+        postroom,
+        Allowance(limits.max_in_flight_bytes),
+        peers_of(limits, settings.privacy.pseudonym_key),
+        limits.smtp_max_bytes,
+        limits.smtp_max_connections,
+        tls_of(limits),
+    )
+    return SmtpDoor(limits, house)
 
 
 def _check_crc32c() -> None:
