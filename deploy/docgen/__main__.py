@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.docgen import events, metrics, policy, settings
+from deploy.docgen import events, metrics, policy, providers, settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,6 +22,7 @@ def pages() -> dict[Path, str]:
         reference / "metrics.md": metrics.page(),
         reference / "events.md": events.page(ROOT / "tests" / "contract" / "golden"),
         reference / "policy.md": policy.page(),
+        reference / "providers.md": providers.page(),
         ROOT / "tocsin.toml.example": settings.example(),
     }
     return {path: text.rstrip() + "\n" for path, text in made.items()}
