@@ -54,5 +54,5 @@ class Collectors:
 
     def _make(self, source: Configured) -> Collector:
         assert self._http is not None  # noqa: S101 (start)
-        surroundings = Surroundings(self._http, self._core.clock, asyncio.sleep)
+        surroundings = Surroundings(self._http, self._core.clock, asyncio.sleep, self._core.dedupe)
         return kinds.make(source, surroundings)

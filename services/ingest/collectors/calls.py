@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
-from services.ingest.collectors.page import Busy, Refused, Surroundings
+from services.ingest.collectors.page import Busy, Outside, Refused
 from shared.errors import Transient
 
 TIMEOUT_S = 30.0
@@ -42,7 +42,7 @@ class Answer:
 
 
 async def call(
-    surroundings: Surroundings,
+    outside: Outside,
     method: str,
     url: str,
     *,
@@ -58,7 +58,7 @@ async def call(
         Transient: there is none in time, or it is too large.
     """
     with faults():
-        async with surroundings.http.request(
+        async with outside.http.request(
             method,
             url,
             params=params,
@@ -68,7 +68,7 @@ async def call(
             timeout=aiohttp.ClientTimeout(total=timeout_s),
         ) as response:
             body = await _read(response, max_bytes)
-            now = surroundings.clock.now_ms()
+            now = outside.clock.now_ms()
             wait = retry_after(response.headers.get("Retry-After", ""), now)
             return Answer(response.status, body, wait)
 

@@ -16,7 +16,7 @@ from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Rejected
 from services.ingest.collectors import options
 from services.ingest.collectors.calls import Answer, call, checked
-from services.ingest.collectors.page import Busy, Refused, Surroundings
+from services.ingest.collectors.page import Busy, Outside, Refused
 from services.ingest.registry import Configured
 from shared.errors import Misconfigured, Transient
 
@@ -67,13 +67,13 @@ class _Problem(msgspec.Struct, frozen=True):
 class GoogleApi:
     """Makes requests in the name of a source. Its token is kept until shortly before it expires."""
 
-    def __init__(self, source: Configured, surroundings: Surroundings, scope: str) -> None:
+    def __init__(self, source: Configured, outside: Outside, scope: str) -> None:
         """Read the credentials.
 
         Raises:
             Misconfigured: they are no such file.
         """
-        self._around = surroundings
+        self._around = outside
         self._scope = scope
         self._keys = [_key(source.name, secret) for secret in source.credentials.secrets]
         self._token = ""

@@ -11,19 +11,19 @@ from collections.abc import Awaitable, Callable
 from services.ingest.channels.providers import google_business
 from services.ingest.collectors import options
 from services.ingest.collectors.google import GoogleApi
-from services.ingest.collectors.page import Surroundings
+from services.ingest.collectors.page import Outside
 from services.ingest.registry import Configured
 
 SCOPE = "https://www.googleapis.com/auth/business.manage"
 
 
-def getter(source: Configured, surroundings: Surroundings) -> Callable[[str], Awaitable[bytes]]:
+def getter(source: Configured, outside: Outside) -> Callable[[str], Awaitable[bytes]]:
     """Return what gets the review at a URL that the pure module has made.
 
     Raises:
         Misconfigured: an option or the credentials will not do.
     """
-    google = GoogleApi(source, surroundings, SCOPE)
+    google = GoogleApi(source, outside, SCOPE)
     base = options.address(source, "base_url", google_business.HOST)
 
     async def get(url: str) -> bytes:

@@ -12,6 +12,7 @@ from services.ingest.channels.provider import Delivery
 from services.ingest.registry import Configured
 from shared.clock import Clock
 from shared.errors import Transient
+from shared.ports import Dedupe
 
 
 class Refused(Exception):
@@ -51,12 +52,19 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What a collector may use of the outside; all injected, so that tests can stand in for it."""
+class Outside:
+    """What a request to a platform needs; injected, so that tests can stand in for it."""
 
     http: aiohttp.ClientSession
     clock: Clock
+
+
+@dataclass(frozen=True)
+class Surroundings(Outside):
+    """What a collector may use of the outside. ``ids`` remembers which items were taken."""
+
     sleep: Callable[[float], Awaitable[None]]
+    ids: Dedupe
 
 
 class Collector(Protocol):

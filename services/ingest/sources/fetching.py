@@ -12,7 +12,7 @@ from services.ingest.channels.provider import Fetch
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.collectors import google_business
 from services.ingest.collectors.calls import Gone
-from services.ingest.collectors.page import Busy, Refused, Surroundings
+from services.ingest.collectors.page import Busy, Outside, Refused
 from services.ingest.registry import Configured
 from shared.clock import Clock
 from shared.errors import Misconfigured, Transient
@@ -22,7 +22,7 @@ TIMEOUT_S = 9.0
 """For one item, its token included: the provider waits for our answer meanwhile."""
 
 Get = Callable[[str], Awaitable[bytes]]
-GETTERS: Mapping[str, Callable[[Configured, Surroundings], Get]] = {
+GETTERS: Mapping[str, Callable[[Configured, Outside], Get]] = {
     "google_business": google_business.getter,
 }
 _log = structlog.get_logger(__name__)
@@ -83,7 +83,7 @@ class Fetcher:
             raise Misconfigured(
                 f"sources.{source.name}: nothing fetches for {source.provider.name}"
             )
-        get = make(source, Surroundings(self._http, self._clock, asyncio.sleep))
+        get = make(source, Outside(self._http, self._clock))
         self._getters[source.name] = (source, get)
         return get
 

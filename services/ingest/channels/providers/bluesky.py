@@ -255,6 +255,8 @@ PROVIDER = Provider(
     options={
         "keywords": "words, one of which a post must contain",
         "dids": "our accounts (did:plc:…): posts that mention, answer or quote them are taken",
+        "authors": "accounts (did:plc:…), up to 10,000: the server sends the posts of these only",
+        "base_url": "address of another Jetstream server, https",
     },
     pull=True,
 )

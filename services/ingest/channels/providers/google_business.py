@@ -21,7 +21,6 @@ from services.ingest.channels.provider import (
     Fetch,
     Ignored,
     Provider,
-    SecretFrom,
     Settings,
 )
 from services.ingest.channels.reading import read_json
@@ -148,7 +147,6 @@ PROVIDER = Provider(
     title="Google Business Profile",
     channel=Channel.REVIEWS,
     secret="credentials file (JSON) of a user, or service account, who manages the places",
-    secret_from=SecretFrom.NOBODY,
     verify=google_push.verify_push,
     parse=parse,
     read=read_review,
