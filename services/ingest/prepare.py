@@ -11,7 +11,7 @@ from services.ingest.channels import generic, wire
 from services.ingest.channels.build import Binding, build, content_hash
 from services.ingest.channels.identity import Identifiers, identifiers
 from services.ingest.channels.item import Item
-from services.ingest.channels.normalise import Fingerprint, normalise
+from services.ingest.channels.normalise import normalise
 from services.ingest.channels.provider import Settings, Unfit
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.flight import Record
@@ -79,7 +79,7 @@ class Said(msgspec.Struct, frozen=True, array_like=True):
     at: int
     count: int
     exact: str
-    bands: tuple[str, ...]
+    sketch: bytes
 
 
 class Prepared(msgspec.Struct, eq=False):
@@ -96,7 +96,6 @@ class Prepared(msgspec.Struct, eq=False):
     line: int | None
     event: FeedbackReceived | None = None
     rejected: Rejected | None = None
-    fingerprint: Fingerprint | None = None
     identified: bool = False
     extra: tuple[Record, ...] = ()
     said: tuple[Said, ...] = ()
@@ -188,7 +187,6 @@ class Preparer:
             event.channel,
             line,
             event=event,
-            fingerprint=found.fingerprint,
             identified=who.known and is_customer(item),
             extra=(*original, *self._identity_records(event, resolution)),
             dedupe_s=door.dedupe_s,

@@ -185,7 +185,15 @@ class Builder(DefaultRecordBatchBuilder):  # type: ignore[misc]  # kafka-python 
         end = at
         for record in records[at:]:
             key, value = record.key, record.value
-            parts = [b"\0", delta, _varint(offset), _varint(len(key)), key, _varint(len(value)), value]
+            parts = [
+                b"\0",
+                delta,
+                _varint(offset),
+                _varint(len(key)),
+                key,
+                _varint(len(value)),
+                value,
+            ]
             parts.append(_varint(len(record.headers)))
             for name, stated in record.headers:
                 parts += (_name(name), _varint(len(stated)), stated)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.ingest.channels.normalise import Fingerprint
+from services.ingest.channels.normalise import Fingerprint, fingerprint
+from services.ingest.channels.normalise.near import NEAR, similarity
 from services.ingest.prepare import Prepared, Preparer, Said
 from shared import ids
 from shared.errors import Transient
@@ -33,18 +34,24 @@ class Repeats:
 
     async def mark(self, items: Sequence[Prepared], preparer: Preparer) -> None:
         """Mark the repetitions among ``items``, which are not written yet."""
-        asked = [item for item in items if _may_repeat(item)]
+        asked = [
+            (item, event, print_)
+            for item in items
+            if (event := item.event) is not None
+            and item.identified
+            and _may_repeat(event)
+            and (print_ := fingerprint(event.text)) is not None
+        ]
         if not asked:
             return
-        customers = list(dict.fromkeys(_event(item).customer_key for item in asked))
+        customers = list(dict.fromkeys(event.customer_key for _, event, _ in asked))
         try:
             found = await self._contacts.recent(customers)
         except Transient:
             return  # unmarked is better than late
         said = {customer: _decoded(raw) for customer, raw in zip(customers, found, strict=True)}
-        for item in asked:
-            event = _event(item)
-            entry = self._marked(item, said[event.customer_key], preparer)
+        for item, event, print_ in asked:
+            entry = self._marked(item, event, print_, said[event.customer_key], preparer)
             recent = (entry, *said[event.customer_key])[:MAX_ENTRIES]
             said[event.customer_key] = recent
             item.said = recent
@@ -56,13 +63,21 @@ class Repeats:
             Transient: the store does not answer in time.
         """
         contacts = {
-            _event(item).customer_key: _encoder.encode(item.said) for item in items if item.said
+            item.event.customer_key: _encoder.encode(item.said)
+            for item in items
+            if item.said and item.event is not None
         }
         if contacts:
             await self._contacts.remember(contacts)
 
-    def _marked(self, item: Prepared, said: tuple[Said, ...], preparer: Preparer) -> Said:
-        event, print_ = _event(item), _fingerprint(item)
+    def _marked(
+        self,
+        item: Prepared,
+        event: FeedbackReceived,
+        print_: Fingerprint,
+        said: tuple[Said, ...],
+        preparer: Preparer,
+    ) -> Said:
         own = ids.digest(event.tenant, "item", event.source, event.native_id)[:_ITEM_DIGITS]
         before = next((entry for entry in said if _is_near(entry, print_, own, event)), None)
         count = 1
@@ -70,16 +85,12 @@ class Repeats:
             count = before.count + 1
             exact = before.exact == print_.exact
             preparer.repeated(item, Repeat(of=before.feedback_id, count=count, exact=exact))
-        return Said(event.feedback_id, own, event.received_at, count, print_.exact, print_.bands)
+        return Said(event.feedback_id, own, event.received_at, count, print_.exact, print_.sketch)
 
 
-def _may_repeat(item: Prepared) -> bool:
-    event = item.event
+def _may_repeat(event: FeedbackReceived) -> bool:
     return (
-        event is not None
-        and item.identified
-        and item.fingerprint is not None
-        and event.op is Operation.CREATE
+        event.op is Operation.CREATE
         and event.origin is Origin.HUMAN
         and (event.author is None or event.author.role == Role.CUSTOMER)
     )
@@ -88,7 +99,7 @@ def _may_repeat(item: Prepared) -> bool:
 def _is_near(entry: Said, print_: Fingerprint, own: str, event: FeedbackReceived) -> bool:
     if entry.item == own or not 0 <= event.received_at - entry.at <= WINDOW_MS:
         return False
-    return entry.exact == print_.exact or not set(entry.bands).isdisjoint(print_.bands)
+    return entry.exact == print_.exact or similarity(entry.sketch, print_.sketch) >= NEAR
 
 
 def _decoded(raw: bytes | None) -> tuple[Said, ...]:
@@ -100,11 +111,3 @@ def _decoded(raw: bytes | None) -> tuple[Said, ...]:
         return ()  # written by another version: a hint that is not understood
 
 
-def _event(item: Prepared) -> FeedbackReceived:
-    assert item.event is not None  # noqa: S101 (_may_repeat)
-    return item.event
-
-
-def _fingerprint(item: Prepared) -> Fingerprint:
-    assert item.fingerprint is not None  # noqa: S101 (_may_repeat)
-    return item.fingerprint

@@ -1,27 +1,16 @@
-"""Dedupe in Redis: one key per id, without any private content, expiring by itself.
-
-Look-ups of concurrent requests share round trips: while one is on the way, the next gathers. When
-Redis fails, callers are told at once for a while instead of each waiting for its own time-out.
-"""
+"""Dedupe in Redis: one key per id, without any private content, expiring by itself."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError, RedisError  # noqa: A004
+from redis.exceptions import ConnectionError  # noqa: A004
 
-from shared.errors import Transient
-
-CHUNK = 1_000
-"""Ids in one command: Redis serves others in between."""
-
-HOLD_OFF_S = 1.0
-"""How long a failure is taken to last before the next attempt."""
+from shared.stores.redis_rounds import CHUNK, Calls, Rounds
 
 # Answers with one byte per id: redis-py parses one string faster than a thousand elements.
 _KNOWN = """
@@ -36,7 +25,6 @@ return #KEYS
 
 _ONE = ord("1")
 
-_Caller = tuple[Sequence[str], "asyncio.Future[frozenset[str]]"]
 Script = Callable[..., Awaitable[Any]]
 
 
@@ -60,23 +48,17 @@ class RedisDedupe:
         self._client = client
         self._prefix = prefix
         self._ttl_s = max(1, int(ttl_s))
-        self._on_health = on_health
         self._known: Script = client.register_script(_KNOWN)
         self._remember: Script = client.register_script(_REMEMBER)
-        self._held_off_until = 0.0
-        self._waiting: list[_Caller] = []
-        self._looking: asyncio.Task[None] | None = None
+        self._calls = Calls(on_health)
+        self._rounds = Rounds(self._look_up)
 
     async def known(self, ids: Sequence[str]) -> frozenset[str]:
         """Return those of ``ids`` that are remembered."""
         if not ids:
             return frozenset()
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[frozenset[str]] = loop.create_future()
-        self._waiting.append((ids, answer))
-        if self._looking is None:
-            self._looking = loop.create_task(self._look_up())
-        return await answer
+        found = await self._rounds(ids)
+        return found.intersection(ids) if found else found
 
     async def remember(self, ids: Sequence[str], ttl_s: float | None = None) -> None:
         """Remember ``ids``; repeating extends the time."""
@@ -88,28 +70,7 @@ class RedisDedupe:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _look_up(self) -> None:
-        """Answer callers until none is waiting; those who come meanwhile share the next round."""
-        try:
-            while self._waiting:
-                callers, self._waiting = self._waiting, []
-                await self._answer([caller for caller in callers if not caller[1].done()])
-        finally:
-            self._looking = None
-
-    async def _answer(self, callers: list[_Caller]) -> None:
-        try:
-            found = await self._found([key for ids, _ in callers for key in ids])
-        except Exception as error:  # noqa: BLE001 (it is raised in every caller)
-            for _, answer in callers:
-                if not answer.done():
-                    answer.set_exception(error)
-            return
-        for ids, answer in callers:
-            if not answer.done():
-                answer.set_result(found.intersection(ids) if found else found)
-
-    async def _found(self, ids: list[str]) -> frozenset[str]:
+    async def _look_up(self, ids: Sequence[str]) -> frozenset[str]:
         found: set[str] = set()
         for at in range(0, len(ids), CHUNK):
             chunk = ids[at : at + CHUNK]
@@ -119,17 +80,8 @@ class RedisDedupe:
         return frozenset(found)
 
     async def _call(self, script: Script, ids: Sequence[str], args: list[int]) -> Any:
-        clock = asyncio.get_running_loop().time
-        if clock() < self._held_off_until:
-            raise Transient("redis: failed a moment ago")
-        try:
-            answer = await script(keys=[self._prefix + key for key in ids], args=args)
-        except (RedisError, OSError, TimeoutError) as error:
-            self._held_off_until = clock() + HOLD_OFF_S
-            self._on_health(False)
-            raise Transient(f"redis: {type(error).__name__}") from error
-        self._on_health(True)
-        return answer
+        keys = [self._prefix + key for key in ids]
+        return await self._calls(lambda: script(keys=keys, args=args))
 
 
 def connect(url: str, timeout_s: float) -> Redis:

@@ -14,8 +14,9 @@ from deploy.embedded.service import StartError
 from shared.errors import Transient
 from shared.ports import Contacts, Nonces
 from shared.stores.memory_contacts import MemoryContacts, MemoryNonces
-from shared.stores.redis_contacts import CHUNK, HOLD_OFF_S, RedisContacts, RedisNonces
+from shared.stores.redis_contacts import RedisContacts, RedisNonces
 from shared.stores.redis_dedupe import connect
+from shared.stores.redis_rounds import CHUNK, HOLD_OFF_S
 
 TTL_S = 1.0
 Scenario = Callable[[Contacts, Nonces], Awaitable[None]]

@@ -15,7 +15,8 @@ from deploy.embedded.service import StartError
 from shared.errors import Transient
 from shared.ports import Dedupe
 from shared.stores.memory_dedupe import MemoryDedupe
-from shared.stores.redis_dedupe import CHUNK, HOLD_OFF_S, RedisDedupe, connect
+from shared.stores.redis_dedupe import RedisDedupe, connect
+from shared.stores.redis_rounds import CHUNK, HOLD_OFF_S
 
 TTL_S = 1.0
 Scenario = Callable[[Dedupe], Awaitable[None]]

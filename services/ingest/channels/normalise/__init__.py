@@ -3,8 +3,8 @@
 ``normalise(item, settings)`` comes after ``parse`` and before the event is built.
 """
 
-from services.ingest.channels.normalise.near import Fingerprint
+from services.ingest.channels.normalise.near import Fingerprint, fingerprint
 from services.ingest.channels.normalise.pipeline import Normalised, normalise
 from services.ingest.channels.normalise.redact import Redacted, redact
 
-__all__ = ["Fingerprint", "Normalised", "Redacted", "normalise", "redact"]
+__all__ = ["Fingerprint", "Normalised", "Redacted", "fingerprint", "normalise", "redact"]

@@ -9,7 +9,6 @@ import msgspec
 from services.ingest.channels.item import Item, Scalar
 from services.ingest.channels.normalise import limits
 from services.ingest.channels.normalise.language import language
-from services.ingest.channels.normalise.near import Fingerprint, fingerprint
 from services.ingest.channels.normalise.redact import redact, redact_url
 from services.ingest.channels.normalise.repair import clean_and_repaired
 from services.ingest.channels.provider import Settings
@@ -31,11 +30,10 @@ class Normalised(msgspec.Struct, frozen=True, kw_only=True):
     language: str | None = None
     language_source: LanguageSource | None = None
     language_confidence: float | None = None
-    fingerprint: Fingerprint | None = None
 
 
 def normalise(item: Item, settings: Settings) -> Normalised:
-    """Return the item cleaned, redacted and bounded, with its language and its fingerprint."""
+    """Return the item cleaned, redacted and bounded, with its language."""
     fields = _Fields(settings.region)
     text, truncated = fields.text(item.text, MAX_TEXT)
     turns, cut = fields.turns(item.turns) if item.turns else ((), False)
@@ -72,7 +70,6 @@ def normalise(item: Item, settings: Settings) -> Normalised:
         language=found.tag if found else None,
         language_source=found.source if found else None,
         language_confidence=found.confidence if found else None,
-        fingerprint=fingerprint(text) if text else None,
     )
 
 
