@@ -1,0 +1,1 @@
+"""Real feedback through the real doors, and a count of what came out: ``python -m tests.data.doors``."""
