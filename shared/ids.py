@@ -15,12 +15,9 @@ CASE_SUFFIX_DIGITS = 12
 
 def digest(tenant: str, kind: str, *parts: str) -> str:
     """Return the 32-hex-digit id of ``parts`` under ``(tenant, kind)``."""
-    hasher = hashlib.blake2b(digest_size=16)
-    for part in (tenant, kind, *parts):
-        raw = part.encode("utf-8", "surrogatepass")
-        hasher.update(len(raw).to_bytes(4, "big"))
-        hasher.update(raw)
-    return hasher.hexdigest()
+    raws = [part.encode("utf-8", "surrogatepass") for part in (tenant, kind, *parts)]
+    framed = b"".join([len(raw).to_bytes(4, "big") + raw for raw in raws])
+    return hashlib.blake2b(framed, digest_size=16).hexdigest()
 
 
 def feedback_id(tenant: str, source: str, native_id: str, revision: str) -> str:
@@ -30,7 +27,7 @@ def feedback_id(tenant: str, source: str, native_id: str, revision: str) -> str:
 
 def customer_key(secret: bytes, identity: str) -> str:
     """Pseudonym of a customer: keyed, so it cannot be found by hashing every known address."""
-    return hmac.new(secret, identity.encode("utf-8", "surrogatepass"), "blake2b").hexdigest()[:32]
+    return hmac.digest(secret, identity.encode("utf-8", "surrogatepass"), "blake2b").hex()[:32]
 
 
 def record_key(tenant: str, customer: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from redis.asyncio import Redis
+import hiredis
+from redis.asyncio import Connection, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError  # noqa: A004
@@ -84,6 +85,15 @@ class RedisDedupe:
         return await self._calls(lambda: script(keys=keys, args=args))
 
 
+class _Connection(Connection):
+    """Packs commands in C: in redis-py's asyncio half a command of 500 keys takes 0.6 ms."""
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        """Return the bytes of one command."""
+        words = args[0].encode().split() if isinstance(args[0], str) else args[0].split()
+        return [hiredis.pack_command((*words, *args[1:]))]
+
+
 def connect(url: str, timeout_s: float) -> Redis:
     """Return a client that fails after ``timeout_s`` seconds; by default it would retry ten times.
 
@@ -91,6 +101,7 @@ def connect(url: str, timeout_s: float) -> Redis:
     """
     return Redis.from_url(
         url,
+        connection_class=_Connection,  # a URL of another scheme brings its own
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
+from collections.abc import Mapping
 
 import msgspec
 
@@ -17,6 +18,9 @@ from shared.events import Attachment, LanguageSource, Turn
 
 _SLACK = 1_024
 """So much more is looked at, lest the cut at ``MAX_TEXT`` leaves half a number unrecognised."""
+
+_PLAIN = re.compile(r"[A-Za-z]-[0-9]{1,6}|[0-9]{1,4}|[A-Za-z_-]{1,14}")
+"""Short values as attributes mostly have them, in which nothing can be to take out or to clean."""
 
 
 class Normalised(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +70,7 @@ def normalise(item: Item, settings: Settings) -> Normalised:
     found = language(text, item.language) if text else None
     return Normalised(
         item=msgspec.structs.replace(item, **changed),
-        redacted=dict(fields.counts),
+        redacted=fields.counts,
         language=found.tag if found else None,
         language_source=found.source if found else None,
         language_confidence=found.confidence if found else None,
@@ -78,7 +82,7 @@ class _Fields:
 
     def __init__(self, region: str | None) -> None:
         self._region = region
-        self.counts: Counter[str] = Counter()
+        self.counts: dict[str, int] = {}
 
     def text(self, text: str, limit: int) -> tuple[str, bool]:
         """Return a text as it may be written, and whether it was cut."""
@@ -92,8 +96,12 @@ class _Fields:
 
     def _redacted(self, text: str) -> str:
         redacted = redact(text, self._region)
-        self.counts.update(redacted.counts)
+        self._count(redacted.counts)
         return redacted.text
+
+    def _count(self, counts: Mapping[str, int]) -> None:
+        for kind, number in counts.items():
+            self.counts[kind] = self.counts.get(kind, 0) + number
 
     def line(self, text: str, limit: int) -> str | None:
         """Return a short text on one line; None if nothing is left."""
@@ -103,7 +111,7 @@ class _Fields:
     def url(self, url: str, query: bool = True) -> str | None:
         """Return a URL; ``query`` False: its query may be a signature that opens the file."""
         redacted = redact_url(limits.bounded_line(url, limits.MAX_URL), query)
-        self.counts.update(redacted.counts)
+        self._count(redacted.counts)
         return redacted.text or None
 
     def turns(self, turns: tuple[Turn, ...]) -> tuple[tuple[Turn, ...], bool]:
@@ -135,7 +143,7 @@ class _Fields:
         """Return the attributes that fit, texts redacted; names are the provider's, not people's."""
         plain: dict[str, Scalar] = {
             name: self.line(value, limits.MAX_ATTRIBUTE_BYTES) or ""
-            if isinstance(value, str)
+            if isinstance(value, str) and not _PLAIN.fullmatch(value)
             else value
             for name, value in attributes.items()
         }
