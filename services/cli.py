@@ -20,6 +20,7 @@ COMMANDS = {
     "worker": ("services.commands.worker", "One worker process, as in production."),
     "topics": ("services.commands.topics", "Plan and apply the Kafka topics."),
     "sources": ("services.commands.sources", "Add, list, rotate, test and pause sources."),
+    "originals": ("services.commands.originals", "Open an untouched message that was sealed."),
     "classify": ("services.commands.classify", "Classify JSONL from stdin to stdout; no Kafka."),
     "cases": ("services.commands.cases", "List, show, acknowledge and resolve cases."),
     "import": ("services.commands.import_", "Bring in history from files."),

@@ -113,7 +113,8 @@ class Service:
         """Return all messages of ``topic``."""
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "reader"})
         name = self.names.of(topic)
-        parts = [TopicPartition(name, number, 0) for number in range(PARTITIONS)]
+        count = topic.partitions or PARTITIONS
+        parts = [TopicPartition(name, number, 0) for number in range(count)]
         left = sum(_end(consumer, part) for part in parts)
         consumer.assign(parts)
         messages: list[Any] = []
@@ -189,8 +190,14 @@ def create_topics(bootstrap: str, prefix: str) -> None:
     names = topics.Names(prefix)
     admin = AdminClient({"bootstrap.servers": bootstrap})
     wanted = [
-        NewTopic(names.of(topic), PARTITIONS, 1)
-        for topic in (topics.FEEDBACK_RECEIVED, topics.DEAD_LETTERS)
+        NewTopic(names.of(topic), topic.partitions or PARTITIONS, 1, config=topic.settings())
+        for topic in (
+            topics.FEEDBACK_RECEIVED,
+            topics.DEAD_LETTERS,
+            topics.FEEDBACK_ORIGINALS,
+            topics.IDENTITY_LINKS,
+            topics.WATERMARKS,
+        )
     ]
     for created in admin.create_topics(wanted).values():
         created.result()
