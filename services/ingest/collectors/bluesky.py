@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 import aiohttp
 import structlog
@@ -34,12 +34,17 @@ SILENCE_S = 30.0
 
 PING_S = 20.0
 MAX_FRAME = 1_000_000
-MAX_UNSETTLED = 50_000
-"""Deletions that wait for Redis to tell whether they are of items that were taken."""
-
 _KEPT_US = 86_400 * 1_000_000
 _log = structlog.get_logger(__name__)
 Socket = aiohttp.ClientWebSocketResponse[Literal[False]]
+
+
+class Batch(NamedTuple):
+    """What is in some frames: what concerns us, what may, and how far the stream has come."""
+
+    certain: Delivery
+    doubtful: Sequence[Item]
+    cursors: Sequence[int]
 
 
 def collector(source: Configured, surroundings: Surroundings) -> Jetstream:
@@ -64,15 +69,39 @@ class Jetstream:
     async def pages(self, cursor: str | None) -> AsyncGenerator[Page, None]:
         """Yield what concerns us, from a little before ``cursor`` on; None: from now on."""
         start = int(cursor) if cursor and cursor.isascii() and cursor.isdecimal() else None
-        batch = Batch(self._source, self._taken, start)
+        reached = start or 0
         with faults():
             async with await self._connect(start) as socket:
                 while True:
-                    frames = await self._frames(socket)
+                    batch = self._batch(await self._frames(socket))
+                    # One of the future would make the server skip to the present.
                     now_us = self._around.clock.now_ms() * 1000
-                    for frame in frames:
-                        batch.add(frame, now_us)
-                    yield await batch.page()
+                    reached = max([reached, *(min(at, now_us) for at in batch.cursors)])
+                    told = str(reached) if reached else None
+                    yield await self._taken.page(batch.certain, batch.doubtful, told)
+
+    def _batch(self, frames: Sequence[bytes]) -> Batch:
+        items: list[Item] = []
+        unfit: list[Unfit] = []
+        doubtful: list[Item] = []
+        cursors: list[int] = []
+        asked: list[str] = []
+
+        def known(uri: str) -> bool:
+            asked.append(uri)  # no words tell, as of a deletion: it is looked up later
+            return True
+
+        for frame in frames:
+            asked.clear()
+            try:
+                delivery, cursor = bluesky.read_event(frame, self._source.settings, known)
+            except Rejected as rejected:
+                unfit.append(Unfit.of(rejected, frame))
+                continue
+            (doubtful if asked else items).extend(delivery.items)
+            if cursor is not None:
+                cursors.append(cursor)
+        return Batch(Delivery(items=tuple(items), unfit=tuple(unfit)), doubtful, cursors)
 
     async def _connect(self, start: int | None) -> Socket:
         query = [
@@ -115,72 +144,6 @@ class Jetstream:
             except (TimeoutError, Transient):  # that it has ended is told again by the next call
                 break
         return frames
-
-
-class Batch:
-    """Frames on their way to a page."""
-
-    def __init__(self, source: Configured, taken: Taken, start: int | None) -> None:
-        self._settings = source.settings
-        self._taken = taken
-        self._items: list[Item] = []
-        self._unfit: list[Unfit] = []
-        self._unsettled: list[Item] = []
-        self._cursor = start
-
-    def add(self, frame: bytes, now_us: int) -> None:
-        """Take a frame in. Deletions and edits have no words to tell by: they are looked up later."""
-        unsure = False
-
-        def known(_: str) -> bool:
-            nonlocal unsure
-            unsure = True
-            return True
-
-        try:
-            delivery, cursor = bluesky.read_event(frame, self._settings, known)
-        except Rejected as rejected:
-            self._unfit.append(Unfit.of(rejected, frame))
-            return
-        if cursor is not None:  # one of the future would make the server skip to the present
-            self._cursor = max(self._cursor or 0, min(cursor, now_us))
-        (self._unsettled if unsure else self._items).extend(delivery.items)
-
-    async def page(self) -> Page:
-        """Return what has come in. While Redis is away deletions wait, and the position with them.
-
-        Raises:
-            Transient: too many wait.
-        """
-        items, self._items = self._items, []
-        unfit, self._unfit = self._unfit, []
-        settled = True
-        try:
-            items += await self._settled(items)
-        except Transient:
-            settled = False
-            if len(self._unsettled) > MAX_UNSETTLED:
-                raise
-        delivery = Delivery(items=tuple(items), unfit=tuple(unfit))
-        cursor = None if self._cursor is None or not settled else str(self._cursor)
-        if not items:
-            return Page(delivery=delivery, cursor=cursor)
-        native_ids = [item.native_id for item in items]
-        return Page(
-            delivery=delivery,
-            cursor=cursor,
-            confirm=lambda: self._taken.remember(native_ids),
-        )
-
-    async def _settled(self, fresh: Sequence[Item]) -> list[Item]:
-        """Return the deletions and edits of what was taken before, or is in the same page."""
-        if not self._unsettled:
-            return []
-        known = await self._taken.known([item.native_id for item in self._unsettled])
-        known |= {item.native_id for item in fresh}
-        found = [item for item in self._unsettled if item.native_id in known]
-        self._unsettled.clear()
-        return found
 
 
 async def _receive(socket: Socket, timeout_s: float) -> bytes:

@@ -238,6 +238,10 @@ PROVIDER = Provider(
     options={
         "handles": "our accounts (user@host)",
         "keywords": "words, one of which a status must contain unless it is for us",
+        "instance": "address of the instance, https",
+        "stream": "user (the default), user:notification, public, public:local, hashtag, "
+        "hashtag:local",
+        "tag": "hashtag that is followed, without #",
     },
     pull=True,
 )

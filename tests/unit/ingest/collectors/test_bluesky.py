@@ -85,7 +85,8 @@ def _with(server: Server, scenario: Callable[[Platform], Any]) -> None:
 
 
 def _collector(stand: Platform, **options: str) -> Any:
-    return stand.collector("bluesky", **({"keywords": "rail"} | options))
+    given = {"keywords": "rail"} | options
+    return stand.collector("bluesky", (), **given)
 
 
 def test_frames_come_as_pages_and_the_connection_is_let_go() -> None:
@@ -148,7 +149,15 @@ def test_what_is_not_for_us_moves_the_position_only() -> None:
 
 
 def test_a_frame_that_cannot_be_read_costs_only_itself() -> None:
-    frames = ["{", b"\xff\xfe", "[1, 2]", _event(5), '{"did": 7}', _event(-3_600), _event(4)]
+    frames: list[str | bytes] = [
+        "{",
+        b"\xff\xfe",
+        "[1, 2]",
+        _event(5),
+        '{"did": 7}',
+        _event(-3_600),
+        _event(4),
+    ]
     server = Server(*frames)
 
     async def scenario(stand: Platform) -> None:
