@@ -8,8 +8,8 @@ SECTIONS = {
     "redis": "Connection to Redis, which holds only what can be rebuilt from Kafka.",
     "worker": "What all processes share: probes, shutdown, and the identity of the slot.",
     "streams": "Bounds of one chunk transaction, and the limit on dead letters.",
-    "ingest": "The HTTP door and the bounds behind it.",
-    "privacy": "Pseudonyms.",
+    "ingest": "The doors and the bounds behind them.",
+    "privacy": "Keys for pseudonyms, and for sealing what is not redacted.",
     "clock": "Policy time. Leave it alone in production.",
     "log": "Logging, on standard error.",
 }
@@ -87,10 +87,10 @@ SETTINGS = {
     "ingest.smtp_tls_key": "File of its private key; empty: in the same file.",
     "ingest.smtp_max_bytes": "Largest mail (552 above).",
     "ingest.smtp_max_connections": "Most connections of mail servers (421 above).",
-    "privacy.seal_key": "Key under which originals and refused items are encrypted, since they are not "
-    "redacted. Empty: originals are not kept, and refused items are kept as they are. Secret.",
     "privacy.pseudonym_key": "Key of the hash that turns an address, number or handle into a customer "
     "key. Changing it makes new customers of all. Secret.",
+    "privacy.seal_key": "Key under which originals and refused items are encrypted, since they are not "
+    "redacted. Empty: originals are not kept, and refused items are kept as they are. Secret.",
     "clock.speedup": "Policy time runs so much faster than real time. For demonstrations only.",
     "clock.epoch_ms": "Where a sped-up clock starts, in milliseconds since the Unix epoch; the same in "
     "all processes.",

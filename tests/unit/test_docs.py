@@ -15,17 +15,23 @@ from pathlib import Path
 
 import click
 import pytest
+from click import exceptions
 
 from deploy.demo.tally import Tally
 from deploy.docgen import __main__ as docgen
 from deploy.docgen.meanings import OUTSIDE, SETTINGS
 from deploy.docgen.metrics import declared
+from deploy.docgen.providers import way
 from services.cli import COMMANDS, cli
+from services.ingest.channels import providers
 from services.ingest.channels.generic import MAX_ATTRIBUTES
 from services.ingest.channels.text import MAX_TEXT
 from services.ingest.channels.wire import WireItem
-from services.ingest.sources import answers, body, http
-from shared import config
+from services.ingest.importing.formats import Format
+from services.ingest.registry import Source, configured, read
+from services.ingest.sources import answers, body, gate, hooks, http
+from services.ingest.sources.smtp_delivery import REPLIES
+from shared import config, events, topics
 from shared.errors import Exit
 from shared.events import Severity
 
@@ -39,6 +45,7 @@ PAGES = sorted(
     if "node_modules" not in path.parts
 )
 README = ROOT / "README.md"
+CHANNELS = ROOT / "deploy/docs/channels.md"
 FENCE = re.compile(r"^```(?P<kind>\w*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
@@ -130,13 +137,62 @@ def test_make_targets_exist(page: Path) -> None:
 
 
 @every_page
-def test_commands_and_their_options_exist(page: Path) -> None:
-    lines = [line.strip() for block in blocks(page, "sh") for line in block.splitlines()]
-    calls = [text for text in CODE.findall(prose(page)) if text.startswith("tocsin ")]
-    calls += [line for line in lines if re.match(r"([A-Z_]+=\S+ )*tocsin ", line)]
-    for call in calls:
-        words = shlex.split(call.replace("…", ""), comments=True)
-        check_call(words[words.index("tocsin") + 1 :])
+def test_commands_that_are_named_exist(page: Path) -> None:
+    for text in CODE.findall(prose(page)):
+        if text.startswith("tocsin "):
+            check_call(shlex.split(text.replace("…", ""))[1:])
+
+
+@every_page
+def test_command_lines_parse(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line that calls ``tocsin`` is parsed as it would be, but for files, which are not there."""
+    monkeypatch.setattr(click.Path, "convert", lambda _self, value, _param, _context: value)
+    monkeypatch.setattr(click.File, "convert", lambda _self, value, _param, _context: value)
+    for block in blocks(page, "sh"):
+        for words in calls(block):
+            parse(cli, words)
+
+
+def calls(block: str) -> Iterator[list[str]]:
+    """Yield the arguments of each call of ``tocsin`` in a shell snippet."""
+    lexer = shlex.shlex(without_comments(block), posix=True, punctuation_chars=";&|<>()\n")
+    lexer.whitespace = " \t"
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    words: list[str] = []
+    skip = False
+    for token in (*lexer, "\n"):
+        if token.strip(";&|<>()\n"):
+            words += [] if skip else [token]
+            skip = False
+        elif token[0] in "<>":
+            skip = True  # what follows is a file
+        else:
+            while words and re.fullmatch(r"\w+=.*", words[0]):
+                words.pop(0)
+            if words and words[0] == "tocsin":
+                yield words[1:]
+            words = []
+
+
+def without_comments(block: str) -> str:
+    """Return a shell snippet without comments and with its continued lines joined."""
+    return re.sub(r"(^|\s)#.*$", "", block.replace("\\\n", " "), flags=re.MULTILINE)
+
+
+def parse(command: click.Command, words: list[str], parent: click.Context | None = None) -> None:
+    """Parse the arguments of a command as click does, down to the subcommand; nothing is run."""
+    try:
+        context = command.make_context(command.name, list(words), parent=parent)
+    except exceptions.Exit:
+        return  # --help
+    except exceptions.UsageError as error:
+        pytest.fail(f"{words}: {error.format_message()}")
+    if isinstance(command, click.Group):
+        rest = [*context._protected_args, *context.args]  # click has no other way to them
+        found = command.get_command(context, rest[0]) if rest else None
+        assert found is not None, words
+        parse(found, rest[1:], context)
 
 
 def check_call(words: list[str]) -> None:
@@ -164,6 +220,27 @@ def options_of(command: click.Command) -> dict[str, bool]:
         if isinstance(parameter, click.Option)
         for name in parameter.opts
     }
+
+
+FILES = {
+    "reviews.csv": "Review ID,Comment,Stars,Date\n7,The app logs me out.,2,2026-03-01\n",
+    "key.json": '{"type": "service_account"}',
+}
+"""What the snippets that are run find in their folder."""
+
+
+@pytest.mark.parametrize("page", [README, CHANNELS], ids=lambda page: page.name)
+def test_snippets_that_are_marked_run(page: Path, tmp_path: Path) -> None:
+    marked = re.compile(r"<!-- run -->\n```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    found = marked.findall(page.read_text("utf-8"))
+    assert found
+    for number, snippet in enumerate(found):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for name, text in FILES.items():
+            (folder / name).write_text(text, "utf-8")
+        done = tocsin(f"set -e -o pipefail\n{snippet}", folder)
+        assert done.returncode == 0, done.stderr
 
 
 # --------------------------------------------------------------------------- names
@@ -195,7 +272,8 @@ def test_settings_exist(page: Path) -> None:
     sections = "|".join({name.partition(".")[0] for name in known if "." in name})
     named = set(re.findall(rf"`(?:{sections})\.(?!py`|toml`)[a-z_]+`", text))
     named |= set(re.findall(rf"--set ((?:{sections})\.[a-z_]+)=", text))
-    assert {name.strip("`") for name in named} <= known.keys()
+    carried = {topic.name for topic in topics.ALL}
+    assert {name.strip("`") for name in named} - carried <= known.keys()
     variables = set(re.findall(r"\bTOCSIN_[A-Z_]+[A-Z]\b", text)) - OUTSIDE.keys()
     for variable in variables:
         name = variable.removeprefix("TOCSIN_").lower().replace("__", ".")
@@ -253,6 +331,66 @@ def test_the_table_of_fields_is_that_of_an_item() -> None:
     assert sorted(documented) == sorted(WireItem.__struct_fields__)
     assert f"up to {MAX_TEXT:,} characters" in text
     assert f"up to {MAX_ATTRIBUTES} scalars" in text
+
+
+def test_the_tables_of_answers_are_those_of_the_doors() -> None:
+    documented = codes(rows(CHANNELS, "status"))
+    sources = "".join(inspect.getsource(module) for module in (answers, body, gate, hooks))
+    assert documented >= {int(code) for code in re.findall(r"Refused\(\s*(\d{3})", sources)} | {200}
+    replies = {int(reply[:3]) for reply in REPLIES.values()}
+    assert codes(rows(CHANNELS, "reply")) >= replies
+
+
+def codes(table: list[list[str]]) -> set[int]:
+    return {int(code) for cells in table for code in re.findall(r"\d{3}", cells[0])}
+
+
+def test_the_table_of_a_sources_fields_is_that_of_the_file() -> None:
+    text = CHANNELS.read_text("utf-8").partition("| field | meaning | default |")[2]
+    documented = re.findall(r"^\| (.+?) \|", text.partition("\n\n")[0], re.MULTILINE)
+    names = [name for cell in documented for name in re.findall(r"`(\w+)`", cell)]
+    assert names == list(Source.__struct_fields__)
+
+
+def test_the_formats_of_the_import_are_described() -> None:
+    documented = {
+        name for cells in rows(CHANNELS, "format") for name in re.findall(r"`(\w+)`", cells[0])
+    }
+    assert documented == set(Format)
+
+
+def test_every_origin_cause_and_reason_is_in_the_page_of_channels() -> None:
+    text = CHANNELS.read_text("utf-8")
+    origins = {
+        name for cells in rows(CHANNELS, "sign") for name in re.findall(r"`(\w+)`", cells[1])
+    }
+    assert origins == set(events.Origin)
+    joined = {"feedback", "repeat_contact", "revision", "deletion", "machine", "own_side"}
+    assert joined <= set(events.Cause)
+    table = text.partition("| without | `cause` |\n")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+)` (?:/|\|$)", table, re.MULTILINE)) <= joined
+    for reason in ("deleted", "own_side", "machine"):
+        assert reason in set(events.NoCaseReason)
+        assert f"no case: `{reason}`" in table
+
+
+def test_the_example_of_the_sources_loads(tmp_path: Path) -> None:
+    text = (ROOT / "sources.toml.example").read_text("utf-8")
+    file = tmp_path / "sources.toml"
+    (tmp_path / "secret").write_text("a secret in a file of its own", "utf-8")
+    file.write_text(re.sub(r'"file:[^"]*"', f'"file:{tmp_path}/secret"', text), "utf-8")
+    sources = {name: configured(name, source) for name, source in read(file).items()}
+    assert {way(source.provider) for source in sources.values()} == {"pushed", "pulled", "mail"}
+    for field in Source.__struct_fields__:
+        assert re.search(rf"^#? ?{field} = |\.{field}\]$", text, re.MULTILINE), field
+
+
+def test_providers_that_are_named_exist() -> None:
+    known = providers.load()
+    for page in (README, CHANNELS):
+        named = re.findall(r"--provider (\w+)", page.read_text("utf-8"))
+        assert named
+        assert set(named) - {"PROVIDER"} <= known.keys()
 
 
 def test_the_report_of_the_demonstration_is_described_in_full() -> None:
