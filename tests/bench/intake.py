@@ -32,13 +32,37 @@ READY_S = 60.0
 BARE_RECORDS = 50_000
 
 
+SOURCES = """
+[sources.mail]
+provider = "smtp"
+rate = 1000000
+burst = 1000000
+options = {recipients = "help@shop.example"}
+"""
+
+
+def singles(seconds: float) -> Load:
+    """Return a load of single items."""
+    return Load(0, SINGLE, 64, WARM_S + seconds, warm_s=WARM_S)
+
+
+def batches(seconds: float) -> Load:
+    """Return a load of batches."""
+    return Load(0, BATCH, 8, WARM_S + seconds, BATCH_ITEMS, warm_s=WARM_S)
+
+
+def mails(seconds: float) -> Load:
+    """Return a load of mails."""
+    return Load(0, "", 32, WARM_S + seconds, warm_s=WARM_S)
+
+
 @dataclass(frozen=True)
 class Door:
     """A running ingest process."""
 
     process: ChildProcess
     port: int
-    probes: int
+    mail: int
     names: Names
 
 
@@ -54,16 +78,23 @@ class Intake:
 
 
 @contextmanager
-def door(arena: Arena, cluster: Cluster, redis_url: str, **settings: str) -> Iterator[Door]:
+def door(arena: Arena, cluster: Cluster, redis_url: str) -> Iterator[Door]:
     """Run one ingest process for the length of the block."""
     prefix = unique("i") + "."
     names = installations.create_topics(cluster.bootstrap, prefix)
-    port, probes = free_port(), free_port()
+    port, mail, probes = free_port(), free_port(), free_port()
+    sources = arena.logs / "sources.toml"
+    sources.write_text(SOURCES, "utf-8")
     environ = installations.settings_of(cluster.bootstrap, redis_url, prefix, port)
-    environ |= {"TOCSIN_WORKER__METRICS_PORT": str(probes), **settings}
-    with child(f"ingest-{prefix}", [sys.executable, "-m", "services.ingest"], arena.logs, **environ) as process:  # fmt: skip
+    environ |= {
+        "TOCSIN_WORKER__METRICS_PORT": str(probes),
+        "TOCSIN_INGEST__SMTP_PORT": str(mail),
+        "TOCSIN_INGEST__SOURCES_FILE": str(sources),
+    }
+    argv = [sys.executable, "-m", "services.ingest"]
+    with child(f"ingest-{prefix}", argv, arena.logs, **environ) as process:
         _await_ready(process, probes)
-        yield Door(process, port, probes, names)
+        yield Door(process, port, mail, names)
 
 
 def _await_ready(process: ChildProcess, port: int) -> None:
@@ -89,24 +120,15 @@ def output(argv: list[str]) -> bytes:
     return subprocess.run(argv, check=True, cwd=ROOT, stdout=subprocess.PIPE).stdout  # noqa: S603
 
 
-def http(arena: Arena, cluster: Cluster, redis_url: str, seconds: float, batch: int) -> Intake:
-    """Measure requests of ``batch`` items, one after the other on each connection."""
+def run(arena: Arena, cluster: Cluster, redis_url: str, load: Load) -> Intake:
+    """Measure ``load``, which is given a port, on an ingest process of its own."""
     with door(arena, cluster, redis_url) as ingest:
-        found = measured(ingest, cluster, seconds, batch)
-    return found
+        return measured(ingest, cluster, load)
 
 
-def measured(ingest: Door, cluster: Cluster, seconds: float, batch: int) -> Intake:
+def measured(ingest: Door, cluster: Cluster, load: Load) -> Intake:
     """Load ``ingest``; what it says it took has to be in the log."""
-    many = batch > 1
-    load = Load(
-        ingest.port,
-        BATCH if many else SINGLE,
-        connections=8 if many else 64,
-        seconds=WARM_S + seconds,
-        batch=batch,
-        warm_s=WARM_S,
-    )
+    load = msgspec.structs.replace(load, port=ingest.port if load.path else ingest.mail)
     before = procfs.cpu(ingest.process.pid).total
     answers = sent(load)
     spent = procfs.cpu(ingest.process.pid).total - before
@@ -135,7 +157,7 @@ def against_bare(
 ) -> tuple[Intake, float]:
     """Measure batches, then kafka-python alone with the records that came of them."""
     with door(arena, cluster, redis_url) as ingest:
-        ours = measured(ingest, cluster, seconds, BATCH_ITEMS)
+        ours = measured(ingest, cluster, batches(seconds))
         topic = ingest.names.of(FEEDBACK_RECEIVED)
     path = arena.logs / "records"
     reader = Reader(cluster.bootstrap, [topic])

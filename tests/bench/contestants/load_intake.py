@@ -1,4 +1,4 @@
-"""The senders of the intake runs: raw HTTP/1.1 on kept connections, cheap enough to overload it.
+"""The senders of the intake runs: raw HTTP/1.1 and SMTP on kept connections, cheap enough to overload it.
 
 Item n has an id of its own and is never sent twice. What was acknowledged is counted from the answers.
 """
@@ -16,7 +16,7 @@ from typing import cast
 import msgspec
 import uvloop
 
-CUSTOMERS = 49_999
+CUSTOMERS = 499_979
 TEXTS = (
     "my parcel %d has not arrived after two weeks, and nobody answers the phone any more. I have "
     "written three times; tell me what happens next or I will cancel the contract.",
@@ -40,13 +40,21 @@ _ITEM = (
     b'"occurred_at":"2026-03-05T08:15:00Z","attributes":{"order":"A-%%d","page":7},"text":"Hello, %s"}'
 )
 _ITEMS = tuple(_ITEM % text.encode() for text in TEXTS)
+_ENVELOPE = b"MAIL FROM:<customer%d@example.org>\r\nRCPT TO:<help@shop.example>\r\nDATA\r\n"
+_MAIL = (
+    b"From: A Customer <customer%d@example.org>\r\nTo: help@shop.example\r\n"
+    b"Subject: About number %d\r\nMessage-ID: <bench-%d@example.org>\r\n"
+    b"Date: Thu, 05 Mar 2026 08:15:00 +0000\r\nMIME-Version: 1.0\r\n"
+    b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+    b"Hello,\r\n%s\r\nRegards\r\n.\r\n"
+)
 _TICK_S = 0.01
 
 
 class Load(msgspec.Struct, frozen=True):
     """Requests of ``batch`` items from number ``first`` on; ``rate`` items a second, 0: in turns.
 
-    Only what is answered after ``warm_s`` counts for the rate. ``bits``: file for a byte per
+    ``path`` is that of HTTP; an empty one means SMTP. Only what is answered after ``warm_s`` counts for the rate. ``bits``: file for a byte per
     acknowledged item, empty for none.
     """
 
@@ -90,6 +98,12 @@ def item(number: int) -> bytes:
     return form % (number, customer, customer, number, number)
 
 
+def mail(number: int) -> bytes:
+    """Return mail ``number`` with the dot that ends it, some 700 bytes."""
+    text = TEXTS[number % len(TEXTS)] % number
+    return _MAIL % (number % CUSTOMERS, number, number, text.encode())
+
+
 class Sender:
     """Keeps the connections busy."""
 
@@ -104,15 +118,11 @@ class Sender:
         self.milliseconds: list[float] = []
         self.bits = bytearray()
 
-    def request(self) -> tuple[int, bytes]:
-        """Return the first number of the next request, and its bytes."""
-        first, load = self.number, self.load
-        self.number += load.batch
-        body = b"\n".join([item(number) for number in range(first, self.number)])
-        kind = b"json" if load.batch == 1 else b"x-ndjson"
-        head = b"POST %s HTTP/1.1\r\nHost: bench\r\nContent-Type: application/%s\r\n"
-        head %= (load.path.encode(), kind)
-        return first, head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    def next(self) -> int:
+        """Return the first number of the next request."""
+        first = self.number
+        self.number += self.load.batch
+        return first
 
     def answered(self, first: int, status: str, body: bytes, seconds: float) -> None:
         """Count one answer."""
@@ -139,8 +149,9 @@ class Sender:
     async def run(self) -> Answers:
         """Send until the time is over; return what came back."""
         loop = asyncio.get_running_loop()
+        kind = Http if self.load.path else Smtp
         made = [
-            loop.create_connection(lambda: Connection(self), "127.0.0.1", self.load.port)
+            loop.create_connection(lambda: kind(self), "127.0.0.1", self.load.port)
             for _ in range(self.load.connections)
         ]
         connections = [connection for _, connection in await asyncio.gather(*made)]
@@ -200,16 +211,47 @@ class Connection(asyncio.Protocol):
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
 
+    def connection_lost(self, error: Exception | None) -> None:
+        """Count a request that got no answer."""
+        self._transport = None
+        if self.busy:
+            self.busy = False
+            self._sender.statuses["cut"] += 1
+
     def send(self) -> None:
         """Send the next request."""
         if self._transport is None:
             return
-        self._first, raw = self._sender.request()
+        self._first = self._sender.next()
         self.busy, self._since = True, time.monotonic()
-        self._transport.write(raw)
+        self._write(self._transport)
+
+    def _write(self, transport: asyncio.Transport) -> None:
+        raise NotImplementedError
+
+    def _answered(self, status: str, body: bytes) -> None:
+        self.busy = False
+        self._sender.answered(self._first, status, body, time.monotonic() - self._since)
+        if self._sender.load.rate:
+            self._sender.idle.append(self)
+        elif time.monotonic() < self._sender.ends:
+            self.send()
+
+
+class Http(Connection):
+    """HTTP/1.1."""
+
+    def _write(self, transport: asyncio.Transport) -> None:
+        load = self._sender.load
+        numbers = range(self._first, self._first + load.batch)
+        body = b"\n".join([item(number) for number in numbers])
+        kind = b"json" if load.batch == 1 else b"x-ndjson"
+        head = b"POST %s HTTP/1.1\r\nHost: bench\r\nContent-Type: application/%s\r\n"
+        head %= (load.path.encode(), kind)
+        transport.write(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
     def data_received(self, data: bytes) -> None:
-        """Read answers; one that is complete makes room for the next request."""
+        """Read an answer; one that is complete makes room for the next request."""
         self._got += data
         head = self._got.find(b"\r\n\r\n")
         if head < 0:
@@ -220,19 +262,41 @@ class Connection(asyncio.Protocol):
             return
         status, body = self._got[9:12].decode(), bytes(self._got[head + 4 :])
         self._got.clear()
-        self.busy = False
-        self._sender.answered(self._first, status, body, time.monotonic() - self._since)
-        if self._sender.load.rate:
-            self._sender.idle.append(self)
-        elif time.monotonic() < self._sender.ends:
-            self.send()
+        self._answered(status, body)
 
-    def connection_lost(self, error: Exception | None) -> None:
-        """Count a request that got no answer."""
-        self._transport = None
-        if self.busy:
-            self.busy = False
-            self._sender.statuses["cut"] += 1
+
+class Smtp(Connection):
+    """SMTP with pipelining, as mail servers speak it."""
+
+    _ready = False
+
+    def _write(self, transport: asyncio.Transport) -> None:
+        if self._ready:
+            transport.write(_ENVELOPE % (self._first % CUSTOMERS))
+
+    def data_received(self, data: bytes) -> None:
+        """Follow the dialogue: greeting, EHLO, then mails."""
+        self._got += data
+        while (end := self._got.find(b"\r\n")) >= 0:
+            line = bytes(self._got[:end])
+            del self._got[: end + 2]
+            if line[3:4] != b"-":
+                self._reply(line)
+
+    def _reply(self, line: bytes) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        if line.startswith(b"220"):
+            transport.write(b"EHLO bench.example.org\r\n")
+        elif not self._ready:
+            self._ready = True
+            if self.busy:
+                self._write(transport)
+        elif line.startswith(b"354"):
+            transport.write(mail(self._first))
+        elif not line.startswith((b"250 OK", b"250 2.1")):
+            self._answered(line[:3].decode(), b"")
 
 
 async def main(load: Load) -> Answers:
