@@ -150,17 +150,22 @@ def multipart(body: bytes, content_type: str) -> tuple[Part, ...]:
 
 
 def decoded(raw: bytes, charset: str) -> str:
-    """Return ``raw`` as text; an unknown charset is taken for UTF-8, what does not fit is replaced.
+    """Return ``raw`` as text; an unknown charset is taken for UTF-8, what does not fit is replaced."""
+    return raw.decode(charset_of(charset), "replace")
 
-    Only character sets that Python has under a name of mail are used: a failed look-up is remembered
-    for ever, and ``punycode`` takes quadratic time.
+
+def charset_of(charset: str) -> str:
+    """Return Python's name of a character set that a sender states, UTF-8 if it is none.
+
+    Only those that Python has under a name of mail are used: a failed look-up is remembered for ever,
+    and ``punycode`` takes quadratic time.
     """
     name = normalize_encoding(charset.strip().lower()[:_MAX_CHARSET_CHARS])
     name = _NAMES.get(name, name)
     name = _MEANT.get(name, name)
     if name not in _CHARSETS or not codecs.lookup(name)._is_text_encoding:
-        return _utf8(raw)
-    return raw.decode(name, "replace")
+        return "utf_8"
+    return name
 
 
 def _part(segment: MultipartSegment, content: bytes) -> Part:

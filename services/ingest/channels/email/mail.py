@@ -16,6 +16,7 @@ MAX_ADDRESS = 320  # RFC 5321: 64 + 1 + 255
 _MAX_FIELD = 2_048
 _ANGLED = re.compile(r"<\s*([^<>\s@]+@[^<>\s@]+)\s*>")
 _BARE = re.compile(r"[^\s<>(),;:\"\[\]@]+@[^\s<>(),;:\"\[\]@]+")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _COMMENT = re.compile(r"\(([^()]*)\)")
 
 
@@ -94,22 +95,29 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def address(value: str) -> Address:
-    """Return the first mailbox in the value of an address header, already decoded."""
+    """Return the first mailbox in the value of an address header, already decoded.
+
+    What stands in quotes or brackets is a name that somebody chose (RFC 5322, 3.4): an address in it
+    counts only if there is no other.
+    """
     value = value[:_MAX_FIELD]
-    angled = _ANGLED.findall(value)
-    if angled:
-        name = value[: value.index("<")]
-        return _address(angled[0], name, alone=len(angled) == 1)
-    bare = _BARE.findall(value)
-    if bare:
-        comment = _COMMENT.search(value)
-        return _address(bare[0], comment[1] if comment else "", alone=len(bare) == 1)
+    for plain in (_COMMENT.sub(_blank, _QUOTED.sub(_blank, value)), value):
+        if angled := _ANGLED.search(plain):
+            alone = len(_ANGLED.findall(plain)) == 1
+            return _address(angled[1], value[: angled.start()], alone=alone)
+        if bare := _BARE.findall(plain):
+            comment = _COMMENT.search(value)
+            return _address(bare[0], comment[1] if comment else "", alone=len(bare) == 1)
     return _address(parseaddr(value)[1] if "@" in value else "", value, alone=False)
 
 
 def addresses(value: str) -> list[str]:
     """Return all addresses in the value of an address header, at most those of 2 KiB."""
     return _BARE.findall(value[:_MAX_FIELD])
+
+
+def _blank(name: re.Match[str]) -> str:
+    return " " * len(name[0])
 
 
 def _address(found: str, name: str, *, alone: bool) -> Address:

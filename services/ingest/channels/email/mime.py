@@ -14,6 +14,7 @@ from email.message import Message
 
 import fast_mail_parser as fast
 
+from services.ingest.channels import forms
 from services.ingest.channels.email.mail import Headers, Mail, Report
 from services.ingest.channels.rejection import Refusal, Rejected
 from shared.events import Attachment
@@ -181,10 +182,10 @@ def _decoded_again(data: bytes, text: str, html: str) -> tuple[str, str]:
 
 def guessed(content: bytes, charset: str | None = None) -> str:
     """Return text of which the charset is uncertain: as stated, as UTF-8, as cp1252."""
-    for name in (charset or "ascii", "utf-8"):
+    for name in (forms.charset_of(charset or "ascii"), "utf_8"):
         try:
             return content.decode(name)
-        except (LookupError, UnicodeError, ValueError):
+        except UnicodeError:
             continue
     return content.decode("cp1252", "replace")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from ipaddress import ip_address
+from string import ascii_letters, digits
 
 from services.ingest.channels.normalise.scan import Found, Kind, Scan, before
 
@@ -17,9 +18,10 @@ _DOMAIN = re.compile(
     r"(?:[A-Za-z]{2,24}(?![A-Za-z0-9])|xn--[A-Za-z0-9-]{1,59}|[^\W\d_]{2,24})"
 )
 _SIGN = re.compile(r"[@＠%\[(]")  # how "@", "%40", " [at] " and the like begin
-_V4 = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![\w.-]?[0-9])(?![A-Za-z_])")
+_V4 = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![.-]?[0-9])(?![A-Za-z_])")
+_BEFORE_NO_IP = frozenset(ascii_letters + digits + "._-")
 _V4_DOTS = re.compile(r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
-_V6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
+_V6 = re.compile(r"(?<![A-Za-z0-9_:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![A-Za-z0-9_:])")
 _VERSION = re.compile(
     r"(?:\bv(?:er(?:sion|sie|sione|são|sión|sja|ze)?)?|version|versión|версии|версия|прошивк\w*"
     r"|build|release|firmware|update|android|ios|windows|driver|sürüm\w*|版本|バージョン|버전|الإصدار|إصدار|संस्करण)"
@@ -67,7 +69,7 @@ def redact_ips(text: str, scan: Scan) -> str:
 def _v4(text: str) -> Iterator[Found]:
     for match in _V4.finditer(text):
         start = match.start()
-        if start and (text[start - 1].isalnum() or text[start - 1] in "._-"):
+        if start and text[start - 1] in _BEFORE_NO_IP:
             continue
         if _is_ip(match[0]) and len(match[0]) > 8 and not _VERSION.search(before(text, start)):
             yield Found(start, match.end(), Kind.IP)

@@ -17,8 +17,6 @@ _RUN = re.compile(r"\d(?:[ \u00a0\u2000-\u200a\u202f.\-‐‑–－·]{0,3}\d){1
 _GROUP = re.compile(r"\d+")
 _MAX_GROUPS = 10  # "40 00 00 12 …" in pairs
 _FIRST = frozenset("234568")
-_WORD = re.compile(r"(?:\A|[^A-Za-z0-9_])[A-Za-z]{1,16}\Z")
-_WORD_AFTER = re.compile(r"[A-Za-z]{2,16}(?![A-Za-z0-9_])")
 _DOUBLED = str.maketrans("0123456789", "0246813579")  # the sum of the digits of the double
 
 
@@ -53,26 +51,9 @@ def _cards(text: str) -> Iterator[Found]:
     for run in _RUN.finditer(text):
         start, end = run.span()
         groups = [group.span() for group in _GROUP.finditer(text, start, end)]
-        if not _may_begin(text, start):
+        if text[start - 1 : start] in {"+", "＋"}:  # the country code of a telephone number
             groups = groups[1:]
-        if groups and not _may_end(text, end):
-            groups = groups[:-1]
         yield from _in_groups(text, groups)
-
-
-def _may_begin(text: str, start: int) -> bool:
-    """ "card4000…" may be one, "+4000…" and the digits in "a1b4000…" are none."""
-    previous = text[start - 1 : start]
-    if previous.isascii() and (previous.isalnum() or previous == "_"):
-        return previous == "_" or _WORD.search(text, max(0, start - 18), start) is not None
-    return previous not in {"+", "＋"}
-
-
-def _may_end(text: str, end: int) -> bool:
-    following = text[end : end + 1]
-    if following.isascii() and following.isalpha():
-        return _WORD_AFTER.match(text, end) is not None
-    return True
 
 
 def _in_groups(text: str, groups: list[tuple[int, int]]) -> Iterator[Found]:

@@ -29,7 +29,7 @@ _THREE_LETTERS = {
     "cze": "cs", "ell": "el", "gre": "el", "hun": "hu", "ron": "ro", "rum": "ro", "vie": "vi",
     "tha": "th", "ind": "id",
 }  # fmt: skip
-_NAMES = {name.lower().replace("_", " "): code for name, code in pycld2.LANGUAGES} | {
+_NAMES: dict[str, str] = {name.lower().replace("_", " "): code for name, code in pycld2.LANGUAGES} | {
     "chinese": "zh", "mandarin": "zh", "cantonese": "yue", "castilian": "es", "flemish": "nl",
     "haitian": "ht", "haitian creole": "ht", "letzeburgesch": "lb", "moldavian": "ro",
     "moldovan": "ro", "panjabi": "pa", "pushto": "ps", "pashto": "ps", "sinhalese": "si",

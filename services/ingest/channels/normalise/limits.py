@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
 
 from services.ingest.channels.item import Scalar
 from services.ingest.channels.text import clean_line
 
+S = TypeVar("S", bound=msgspec.Struct)
 MAX_ID = 512
 MAX_NAME = 256
 MAX_TITLE = 1_024
@@ -35,6 +39,17 @@ def bounded_line(value: str, limit: int) -> str:
     """Return a short text on one line, cut to ``limit`` code points."""
     line = clean_line(value)
     return line if len(line) <= limit else line[:limit].rstrip()
+
+
+def bounded_strings(struct: S) -> S:
+    """Return ``struct`` with every text of its own on one line, as long as an id or a URL at most."""
+    changed = {
+        name: line
+        for name in struct.__struct_fields__
+        if type(value := getattr(struct, name)) is str
+        and (line := bounded_line(value, MAX_URL if name.endswith("url") else MAX_ID)) != value
+    }
+    return msgspec.structs.replace(struct, **changed) if changed else struct
 
 
 def bounded_attributes(given: Mapping[str, Scalar]) -> dict[str, Scalar]:

@@ -27,6 +27,9 @@ _SHORT_PLANS = frozenset({
 })  # fmt: skip
 """Regions where telephone numbers have five or six digits; four digits are anything."""
 
+_OPEN_PLANS = frozenset({"AT", "DE"})
+"""Regions where nearly all digits are a valid number; what is dialled begins with 0."""
+
 _GROUP = re.compile(r"\d+")
 _LINKS = frozenset(".-‐‑·")
 _MAX_GROUPS = 14  # of one number: "0 1 7 1 …"
@@ -128,7 +131,7 @@ def _numbers(text: str, scan: Scan) -> Iterator[Found]:
             end = start
             if skipped := _DATE.match(text, start, last) or _YEARS.match(text, start, last):
                 end = skipped.end()
-            elif not (since < start and at and _is_linked(text, groups[at - 1][1], start)):
+            elif at == 0 or not _is_linked(text, since, groups[at - 1][1], start):
                 found = _longest(text, some, since, scan)
                 if found is not None:
                     yield found
@@ -138,9 +141,9 @@ def _numbers(text: str, scan: Scan) -> Iterator[Found]:
                 at += 1
 
 
-def _is_linked(text: str, end: int, start: int) -> bool:
+def _is_linked(text: str, since: int, end: int, start: int) -> bool:
     """Return whether a group only goes on with the one before it, as in "112-4839201"."""
-    return start == end + 1 and text[end] in _LINKS
+    return end != since and start == end + 1 and text[end] in _LINKS
 
 
 def _free_groups(text: str, start: int, end: int) -> list[tuple[int, int]]:
@@ -242,6 +245,8 @@ def _is_national_phone(
     if place.announced:
         return 7 <= count <= 13 or _in_plan(raw, scan.region, scan)
     if count < 7 or (count == len(raw) < 9 and not place.near):
+        return False
+    if scan.region in _OPEN_PLANS and not place.near and raw.lstrip("(")[0] != "0":
         return False
     if count > 13 or place.other or _is_quantity(raw, text, end, place):
         return False

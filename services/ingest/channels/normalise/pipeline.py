@@ -14,7 +14,7 @@ from services.ingest.channels.normalise.redact import redact, redact_url
 from services.ingest.channels.normalise.repair import clean_and_repaired
 from services.ingest.channels.provider import Settings
 from services.ingest.channels.text import MAX_TEXT
-from shared.events import Attachment, LanguageSource, Turn
+from shared.events import Attachment, Call, LanguageSource, Turn
 
 _SLACK = 1_024
 """So much more is looked at, lest the cut at ``MAX_TEXT`` leaves half a number unrecognised."""
@@ -64,9 +64,12 @@ def normalise(item: Item, settings: Settings) -> Normalised:
         changed["attachments"] = fields.attachments(item.attachments)
     if item.attributes:
         changed["attributes"] = fields.attributes(item.attributes)
-    if item.call is not None and item.call.recording_url is not None:
-        url = fields.url(item.call.recording_url, query=False)
-        changed["call"] = msgspec.structs.replace(item.call, recording_url=url)
+    if item.call is not None:
+        changed["call"] = fields.call(item.call)
+    if item.product is not None:
+        changed["product"] = limits.bounded_strings(item.product)
+    if item.authenticity is not None:
+        changed["authenticity"] = limits.bounded_strings(item.authenticity)
     found = language(text, item.language) if text else None
     return Normalised(
         item=msgspec.structs.replace(item, **changed),
@@ -113,6 +116,12 @@ class _Fields:
         redacted = redact_url(limits.bounded_line(url, limits.MAX_URL), query)
         self._count(redacted.counts)
         return redacted.text or None
+
+    def call(self, call: Call) -> Call:
+        """Return a call with a link to its recording that may be written."""
+        link = call.recording_url
+        url = self.url(link, query=False) if link is not None else None
+        return limits.bounded_strings(msgspec.structs.replace(call, recording_url=url))
 
     def turns(self, turns: tuple[Turn, ...]) -> tuple[tuple[Turn, ...], bool]:
         """Return the turns within their common budget, and whether something was cut."""

@@ -21,6 +21,7 @@ from services.ingest.channels.normalise.secrets import redact_link, redact_secre
 _ASCII_DIGITS = b"0123456789"
 _DIGIT = re.compile(r"\d")
 _LETTERED, _NUMBER = 4, 5  # fewer digits are nobody's number
+_ROUNDS = 4
 
 
 class Redacted(msgspec.Struct, frozen=True):
@@ -36,17 +37,26 @@ def redact(text: str, region: str | None = None) -> Redacted:
     Linear in the length of the text, and redacting twice changes nothing.
     """
     scan = Scan(region)
+    for _ in range(_ROUNDS):
+        text = _redacted(text, scan)
+        if not scan.glued:
+            break
+        scan.glued = False
+    return Redacted(text, scan.counts)
+
+
+def _redacted(text: str, scan: Scan) -> str:
     digits = _digits(text)
-    plain = redact_secrets(text, scan, digits > 0)
-    plain = redact_emails(plain, scan)
+    text = redact_secrets(text, scan, digits > 0)
+    text = redact_emails(text, scan)
     if digits >= _LETTERED:
-        plain = redact_lettered(plain, scan)
+        text = redact_lettered(text, scan)
     if digits >= MIN_DIGITS:
-        plain = redact_cards(plain, scan)
+        text = redact_cards(text, scan)
     if digits >= _NUMBER:
-        plain = redact_ips(plain, scan)
-        plain = redact_numbers(plain, scan)
-    return Redacted(plain, scan.counts)
+        text = redact_ips(text, scan)
+        text = redact_numbers(text, scan)
+    return text
 
 
 def redact_url(url: str, query: bool = True) -> Redacted:

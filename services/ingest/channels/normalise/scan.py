@@ -17,6 +17,7 @@ CONTEXT = 40
 MAX_CHECKS = 200
 """Costly checks (numbering plans, check digits) that one text may take: 4 ms at worst."""
 
+_GLUE = re.compile(r"[A-Za-z0-9@_+#=/~%'-]")
 PLACEHOLDER = re.compile(r"\[(?:email|phone|card|iban|national_id|ip|secret)\]")
 
 
@@ -46,10 +47,15 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Scan:
-    """State of the redaction of one text."""
+    """State of the redaction of one text.
+
+    ``glued``: something was taken out that its surroundings belonged to, so what is left of them may
+    now be a number or an address of its own.
+    """
 
     def __init__(self, region: str | None) -> None:
         self.region = region
+        self.glued = False
         self.counts: dict[str, int] = {}
         self._checks = MAX_CHECKS
 
@@ -65,6 +71,8 @@ class Scan:
         for span in found:
             parts += (text[at : span.start], span.kind.placeholder)
             at = span.end
+            self.glued |= _GLUE.match(text, at) is not None
+            self.glued |= span.start > 0 and _GLUE.match(text, span.start - 1) is not None
             self.counts[span.kind.value] = self.counts.get(span.kind.value, 0) + 1
         return "".join([*parts, text[at:]]) if parts else text
 

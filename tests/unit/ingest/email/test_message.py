@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 
 import pytest
 
 from services.ingest.channels.email.message import from_parts, parse_message
+from services.ingest.channels.email.mime import guessed
 from services.ingest.channels.email.parts import Checks, Envelope, Parts
 from services.ingest.channels.rejection import Refusal, Rejected
 from shared.events import Attachment, Channel, Flag, Medium, Origin, TimeQuality
@@ -165,6 +167,39 @@ def test_a_relay_writes_for_the_person_in_reply_to() -> None:
 
 def test_a_name_that_is_an_address_is_not_shown() -> None:
     assert item(From='"ana@customer.example" <ana@customer.example>').display_name is None
+
+
+@pytest.mark.parametrize(
+    ("header", "author"),
+    [
+        ('"boss@example.com <boss@example.com>" <eve@evil.example>', "eve@evil.example"),
+        (r'"a \" <boss@example.com> \"" <eve@evil.example>', "eve@evil.example"),
+        ('"<boss@example.com>" eve@evil.example', "eve@evil.example"),
+        ("(<boss@example.com>) eve@evil.example", "eve@evil.example"),
+        ("eve@evil.example (boss@example.com)", "eve@evil.example"),
+        ('"Ana <ana@customer.example>"', "ana@customer.example"),
+        ('"Ana" <ana@customer.example>', "ana@customer.example"),
+        ('Ana "the <cook" <ana@customer.example>', "ana@customer.example"),
+    ],
+)
+def test_an_address_in_a_quoted_name_is_not_the_author(header: str, author: str) -> None:
+    assert item(From=header).author == author
+
+
+@pytest.mark.parametrize(
+    "charset", ["punycode", "idna", "rot13", "zlib", "unicode_escape", "x" * 99]
+)
+def test_only_charsets_of_mail_are_believed(charset: str) -> None:
+    started = time.monotonic()
+    assert guessed(b"a-" * 200_000, charset) == "a-" * 200_000
+    assert guessed("für".encode("cp1252"), charset) == "für"
+    assert time.monotonic() - started < 2.0
+
+
+def test_a_text_that_is_not_in_its_stated_charset_is_read_as_what_it_is() -> None:
+    assert guessed("für".encode(), "us-ascii") == "für"
+    assert guessed("für".encode("cp1252"), "utf-8") == "für"
+    assert guessed("日本".encode("shift_jis"), "Shift_JIS") == "日本"
 
 
 def test_spam_verdicts_count_only_from_somebody_trusted() -> None:
