@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.ingest.collectors import app_store, app_store_feed, bluesky, google_play, mastodon
+from services.ingest.collectors import (
+    app_store,
+    app_store_feed,
+    bluesky,
+    google_play,
+    imap,
+    mastodon,
+)
 from services.ingest.collectors.page import Collector, Factory, Surroundings
 from services.ingest.registry import Configured
 from shared.errors import Misconfigured
@@ -14,6 +21,7 @@ FACTORIES: Mapping[str, Factory] = {
     "app_store_feed": app_store_feed.collector,
     "bluesky": bluesky.collector,
     "google_play": google_play.collector,
+    "imap": imap.collector,
     "mastodon": mastodon.collector,
 }
 

@@ -87,24 +87,20 @@ class Postroom:
         A source gets it once, however many of its mailboxes are addressed.
         """
         wanted = [self._mailboxes.of(recipient) for recipient in mail.recipients]
-        sources = {source.name: source for several in wanted for source in several}
-        addressed = {
-            name: tuple(
-                recipient
-                for recipient, several in zip(mail.recipients, wanted, strict=True)
-                if any(source.name == name for source in several)
-            )
-            for name in sources
+        addressed: dict[str, list[str]] = {}
+        for recipient, sources in zip(mail.recipients, wanted, strict=True):
+            for source in sources:
+                addressed.setdefault(source.name, []).append(recipient)
+        named = {source.name: source for sources in wanted for source in sources}
+        kept = {
+            name: await self._kept(named[name], tuple(recipients), mail)
+            for name, recipients in addressed.items()
         }
-        kept = await asyncio.gather(
-            *(self._kept(source, addressed[name], mail) for name, source in sources.items())
-        )
-        by_name = dict(zip(sources, kept, strict=True))
         return [
             Outcome.TAKEN
-            if several and all(by_name[source.name] for source in several)
+            if sources and all(kept[source.name] for source in sources)
             else Outcome.UNAVAILABLE
-            for several in wanted
+            for sources in wanted
         ]
 
     def count(self, outcome: Outcome) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import collections
 import re
+from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 from typing import Any, cast
 
 import structlog
@@ -50,7 +52,7 @@ class _Rules:
     ) -> list[str]:
         session.host_name = name
         offered = [line for line in lines if not line.startswith(("250-AUTH", "250 HELP"))]
-        return [*offered, "250 PIPELINING"]
+        return ["\r\n".join([*offered, "250 PIPELINING"])]
 
     async def handle_RCPT(  # noqa: N802
         self,
@@ -82,6 +84,7 @@ class MailSession(SMTP):
     def __init__(self, house: House) -> None:
         self._house = house
         self._inside = self._busy = self._receiving = self._leaving = False
+        self._replies: list[str] = []
         self._faults = 0
         self._held = 0
         super().__init__(
@@ -98,6 +101,10 @@ class MailSession(SMTP):
         )
         # aiosmtpd's is one dictionary for all connections, and grows with every EHLO.
         self.command_size_limits = collections.defaultdict(lambda: _COMMAND_BYTES)
+
+    def __dir__(self) -> Iterable[str]:
+        """Return the commands: aiosmtpd looks for them on every connection, which takes long."""
+        return _commands(type(self))  # type: ignore[arg-type]  # classes are hashable
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless the peer is turned away; after STARTTLS it begins a second time."""
@@ -132,13 +139,20 @@ class MailSession(SMTP):
         """End now; what was not answered will be sent again."""
         transport = cast("asyncio.Transport | None", self.transport)
         if transport is not None and not transport.is_closing():
-            transport.write(farewell.encode() + b"\r\n")
+            self._replies.append(farewell)
+            transport.write(self._unsent().encode() + b"\r\n")
             transport.close()
 
     async def push(self, status: Any) -> None:
-        """Answer; too many faults end the connection."""
-        await super().push(status)
-        if str(status)[:1] == "5":
+        """Answer; consent waits for the reply to the command that is here already (RFC 2920, 3.2).
+
+        Too many faults end the connection.
+        """
+        self._replies.append(str(status))
+        if status[:3] == "250" and b"\n" in self._reader._buffer:  # type: ignore[attr-defined]
+            return
+        await super().push(self._unsent())
+        if status[:1] == "5":
             self._faults += 1
             if self._faults >= MAX_FAULTS:
                 self.cut("421 4.7.0 Too many errors")
@@ -168,8 +182,8 @@ class MailSession(SMTP):
             self._house.allowance.give(self._held)
             self._held = 0
             self._busy = self._receiving = False
+            self._set_post_data_state()  # type: ignore[no-untyped-call]
         self._house.postroom.count(_worst(outcomes))
-        self._set_post_data_state()  # type: ignore[no-untyped-call]
         await self.push(self._reply(outcomes))
         if self._leaving:
             self.cut()
@@ -182,6 +196,10 @@ class MailSession(SMTP):
     def _reply(self, outcomes: list[Outcome]) -> str:
         """Return one reply for all recipients."""
         return REPLIES[_worst(outcomes)]
+
+    def _unsent(self) -> str:
+        replies, self._replies = self._replies, []
+        return "\r\n".join(replies)
 
     async def _receive(self, parts: list[bytes]) -> Outcome | None:
         """Read a mail into ``parts``, accounted for; to its end even if it cannot be taken."""
@@ -241,6 +259,12 @@ class LmtpSession(MailSession, LMTP):
 
     def _reply(self, outcomes: list[Outcome]) -> str:
         return "\r\n".join(REPLIES[outcome] for outcome in outcomes)
+
+
+@cache
+def _commands(kind: type[MailSession]) -> tuple[str, ...]:
+    """Return the methods for commands; nobody logs in here."""
+    return tuple(name for name in dir(kind) if name.startswith("smtp_") and name != "smtp_AUTH")
 
 
 def _worst(outcomes: list[Outcome]) -> Outcome:
