@@ -33,9 +33,17 @@ def has_smtp() -> bool:
 
 
 class House:
-    """Runs from ``start`` to ``stop``; ``folder`` has its data and logs."""
+    """Runs from ``start`` to ``stop``; ``folder`` has its data and logs.
 
-    def __init__(self, folder: Path, sources: Mapping[str, Source]) -> None:
+    ``settings`` go before its own; servers that they name are used and not started.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        sources: Mapping[str, Source],
+        settings: Mapping[str, Scalar] | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.sources_file = folder / "sources.toml"
         with editing(self.sources_file) as found:
@@ -48,6 +56,7 @@ class House:
         }
         if self.smtp_port:
             flags["ingest.smtp_port"] = self.smtp_port
+        flags |= settings or {}
         self._stack = Stack(folder, load({}, flags=flags), workers={"ingest": 1})
 
     def start(self) -> None:
@@ -79,9 +88,19 @@ class House:
         config = self._stack.config
         return {
             "kafka.bootstrap_servers": config.kafka.bootstrap_servers,
+            "kafka.topic_prefix": config.kafka.topic_prefix,
             "redis.url": config.redis.url,
+            "redis.namespace": config.redis.namespace,
+            "ingest.sources_file": str(self.sources_file),
             "privacy.pseudonym_key": config.privacy.pseudonym_key,
         }
+
+    @property
+    def pid(self) -> int:
+        """Process id of the service."""
+        (member,) = self._stack.of("ingest")
+        assert member.process is not None
+        return member.process.pid
 
     def counts(self) -> Counter[str]:
         """Return what the service has counted so far: ``received``, ``rejected:bad_json`` …"""

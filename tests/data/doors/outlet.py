@@ -36,6 +36,7 @@ def read(bootstrap: str, topic: str) -> Iterator[bytes]:
         "isolation.level": "read_committed",
         "enable.partition.eof": True,
         "enable.auto.commit": False,
+        "fetch.wait.max.ms": 20,
     })  # fmt: skip
     try:
         found = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
