@@ -266,9 +266,12 @@ class Repeat(Struct, frozen=True):
 
 
 class RawReference(Struct, frozen=True):
-    """Where the untouched original is: sealed in ``topic`` under ``sha256``, or nowhere (None)."""
+    """Where the untouched original is: sealed in ``topic`` under ``digest``, or nowhere (None).
 
-    sha256: str
+    The digest is keyed, so that nobody can try out what may have been redacted.
+    """
+
+    digest: str
     size: int
     topic: str | None = None
 
@@ -439,7 +442,7 @@ class FeedbackOutcome(Struct, frozen=True, tag_field="type", tag="feedback.outco
 class Original(Struct, frozen=True, tag_field="type", tag="feedback.original.v1"):
     """An untouched message, encrypted (topic ``feedback.originals``); ``RawReference`` points to it."""
 
-    sha256: str
+    digest: str
     sealed: bytes
     size: int
     at: Int64

@@ -11,13 +11,13 @@ from services.commands.common import loaded
 
 @click.group()
 def command() -> None:
-    """Open the untouched message behind a feedback (`raw.sha256` of its event)."""
+    """Open the untouched message behind a feedback (`raw.digest` of its event)."""
 
 
 @command.command()
-@click.argument("sha256")
+@click.argument("digest")
 @click.pass_context
-def show(context: click.Context, sha256: str) -> None:
+def show(context: click.Context, digest: str) -> None:
     """Write the original to standard output, byte for byte; exit 1 if it is not kept any more."""
     from services.ingest.original import find
     from services.ingest.sealing import Sealer, Unsealable
@@ -26,9 +26,9 @@ def show(context: click.Context, sha256: str) -> None:
     settings = loaded(context).config
     if not settings.privacy.seal_key:
         raise Misconfigured("privacy.seal_key is not set, so nothing was sealed and nothing opens")
-    kept = find(settings.kafka, sha256)
+    kept = find(settings.kafka, digest)
     if kept is None:
-        click.echo(f"no original {sha256}: kept for 30 days, and only while a seal key is set", err=True)
+        click.echo(f"no original {digest}: kept for 30 days, and only while a seal key is set", err=True)
         sys.exit(1)
     try:
         sys.stdout.buffer.write(Sealer(settings.privacy.seal_key.encode()).open(kept.sealed))

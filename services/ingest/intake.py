@@ -8,20 +8,23 @@ The claim is held until the id is remembered in the dedupe store (or the store f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from services.ingest.flight import Fate, Gathering, Record
 from services.ingest.log import Log
 from services.ingest.metering import Metering
 from services.ingest.outcome import Claim, Result, Status, result_of
-from services.ingest.prepare import Door, Entry, Prepared, Preparer
+from services.ingest.prepare import Door, Entry, Prepared, Preparer, Raw
 from services.ingest.repeats import Repeats
 from services.ingest.whereabouts import Whereabouts
 from shared.errors import Transient
 from shared.ports import Dedupe
 
-SLICE = 200
+SLICE = 50
 """Items prepared or written in one go: then other requests have their turn."""
+
+SHARE_OF_WAITING = 0.5
+"""Of the deadline so much at most is spent waiting for larger requests: the rest is Kafka's."""
 
 REMEMBER_EVERY_S = 0.005
 """Written ids gather for so long, then one round trip remembers them; nobody waits for it."""
@@ -50,6 +53,7 @@ class Intake:
         self._claimed: dict[str, Prepared] = {}
         self._written: list[Prepared] = []
         self._remembering: asyncio.Task[None] | None = None
+        self._preparing = asyncio.Lock()
 
     async def take(self, entries: Sequence[Entry], door: Door) -> list[Result]:
         """Return the outcome of each of ``entries``, in order, within the deadline.
@@ -61,11 +65,16 @@ class Intake:
         deadline = clock() + self._deadline_s
         claims: list[Claim] = []
         try:
-            customers = await self._whereabouts.find(entries, door)
-            for number, entry in enumerate(entries, 1):
-                claims.append(self._claim(entry, door, customers.get(number - 1)))
-                if number % SLICE == 0:
-                    await asyncio.sleep(0)
+            customers = await self._whereabouts.find(entries, door, self._preparer)
+            if len(entries) <= SLICE:
+                await self._claim_all(entries, door, customers, claims)
+            elif await self._has_turn():
+                try:
+                    await self._claim_all(entries, door, customers, claims)
+                finally:
+                    self._preparing.release()
+            else:
+                return [_overloaded(entry) for entry in entries]
             mine = [claim.item for claim in claims if claim.owned]
             known = await self._known(mine)
             fresh = [item for item in mine if item.record.id not in known]
@@ -81,6 +90,30 @@ class Intake:
         """Return when all that was written is remembered too, or the store has failed."""
         while self._remembering is not None:
             await asyncio.wait([self._remembering])
+
+    async def _has_turn(self) -> bool:
+        """Wait for the larger requests that came before; small ones pass them by.
+
+        All at once they would all be late, and the memory of all be needed.
+        """
+        try:
+            async with asyncio.timeout(SHARE_OF_WAITING * self._deadline_s):
+                await self._preparing.acquire()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _claim_all(
+        self,
+        entries: Sequence[Entry],
+        door: Door,
+        customers: Mapping[int, str],
+        claims: list[Claim],
+    ) -> None:
+        for number, entry in enumerate(entries, 1):
+            claims.append(self._claim(entry, door, customers.get(number - 1)))
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
 
     def _claim(self, entry: Entry, door: Door, customer: str | None) -> Claim:
         item = self._preparer.prepare(entry, door, customer)
@@ -175,6 +208,12 @@ class Intake:
             elif result.status is Status.REJECTED and claim.item.rejected is not None:
                 self._metering.rejected(claim.item.channel, claim.item.rejected.reason)
         return results
+
+
+def _overloaded(entry: Entry) -> Result:
+    line = entry.line if isinstance(entry, Raw) else None
+    detail = "overloaded: requests that came before take too long"
+    return Result(Status.UNAVAILABLE, reason="unavailable", detail=detail, line=line)
 
 
 def _abandon(claims: Sequence[Claim]) -> None:

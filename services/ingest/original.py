@@ -10,8 +10,8 @@ from shared.streams.records import Partition
 from shared.topics import Names
 
 
-def find(kafka: Kafka, sha256: str) -> Original | None:
-    """Return the original whose digest is ``sha256``, None if it is not (any more) there.
+def find(kafka: Kafka, digest: str) -> Original | None:
+    """Return the original whose digest is ``digest``, None if it is not (any more) there.
 
     Raises:
         Transient: Kafka does not answer.
@@ -20,9 +20,9 @@ def find(kafka: Kafka, sha256: str) -> Original | None:
     name, client = Names(kafka.topic_prefix).of(topics.FEEDBACK_ORIGINALS), kafka.client()
     cluster = Cluster(client)
     count = len(cluster.sources(name))
-    source = Partition(name, ids.partition_of(sha256, count))
+    source = Partition(name, ids.partition_of(digest, count))
     decoder = codec.Decoder[Original](topics.FEEDBACK_ORIGINALS.carries)
-    key = sha256.encode()
+    key = digest.encode()
     for batch in read_to_end(client, {source: 0}, cluster.ends([source])):
         for message in batch:
             if message.key() == key:

@@ -3,47 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
 
 import msgspec
+import structlog
 
 from services.ingest.channels import generic, wire
 from services.ingest.channels.build import Binding, build, content_hash
 from services.ingest.channels.identity import Identifiers, identifiers
 from services.ingest.channels.item import Item
 from services.ingest.channels.normalise import normalise
+from services.ingest.channels.normalise.limits import bounded_id
 from services.ingest.channels.provider import Settings, Unfit
 from services.ingest.channels.rejection import Refusal, Rejected
+from services.ingest.companions import ORIGIN, Companions
 from services.ingest.flight import Record
 from services.ingest.links import Links, Resolution
-from services.ingest.sealing import MAX_BYTES, Sealer
+from services.ingest.sealing import Sealer
 from shared import codec, ids, topics
 from shared.clock import Clock
 from shared.errors import Poison
-from shared.events import (
-    Channel,
-    DeadLetter,
-    FeedbackReceived,
-    Flag,
-    IdentityLink,
-    Origin,
-    Original,
-    RawReference,
-    Repeat,
-    Role,
-)
+from shared.events import Channel, FeedbackReceived, Flag, Origin, Repeat, Role
 
-ORIGIN = "tocsin/ingest"
-STAGE = "ingest"
 DEFAULT_SOURCE = "api"
 ANY_SOURCE = "*"
 GENERIC = "generic"
-CONFLICT = "identity_conflict"
-MAX_LETTER_BYTES = MAX_BYTES
-"""Of a rejected item so much is kept: base64 makes it a third longer."""
+DERIVED = "derived:"
+"""So begin ids and revisions that a channel made of the words of an item, redacted or not."""
 
 _CUSTOMERS = frozenset({Role.CUSTOMER, Role.UNKNOWN})
 _PEOPLE = frozenset({Origin.HUMAN, Origin.BULK})
+_ADDRESS = re.compile(r"[^\s@]@[^\s@]+\.|^(?:tel:|mailto:|\+[0-9])")
+_log = structlog.get_logger(__name__)
 
 
 class Raw(msgspec.Struct, frozen=True):
@@ -121,16 +112,13 @@ class Preparer:
         ).digest()
         self._clock = clock
         self._links = Links() if links is None else links
-        self._sealer = sealer
         self._accepted = names.of(topics.FEEDBACK_RECEIVED)
-        self._letters = names.of(topics.DEAD_LETTERS)
-        self._originals = names.of(topics.FEEDBACK_ORIGINALS)
-        self._linked = names.of(topics.IDENTITY_LINKS)
+        self._companions = Companions(tenant, names, self._content_key, self._links, sealer)
 
     @property
     def topics(self) -> list[str]:
         """Names of the topics that are written."""
-        return [self._accepted, self._letters, self._originals, self._linked]
+        return [self._accepted, *self._companions.topics]
 
     def prepare(self, entry: Entry, door: Door, customer: str | None = None) -> Prepared:
         """Return what to write for ``entry``; never raises for what a sender sent.
@@ -143,12 +131,31 @@ class Preparer:
             return self._dead_letter(entry, door, line, now)
         try:
             item = generic.parse(entry.payload) if isinstance(entry, Raw) else entry
-            return self._feedback(item, door, line, now, customer)
+            try:
+                return self._feedback(item, door, line, now, customer)
+            except UnicodeEncodeError:  # half a surrogate pair: no text, and nowhere to be written
+                return self._feedback(mended(item), door, line, now, customer)
         except Rejected as rejected:
-            return self._dead_letter(Unfit.of(rejected, _payload(entry)), door, line, now)
+            unfit = Unfit.of(rejected, _payload(entry))
         except Poison as poison:
             unfit = Unfit(Refusal.TOO_LARGE, poison.detail, _payload(entry))
-            return self._dead_letter(unfit, door, line, now)
+        except Exception as error:  # noqa: BLE001 (one item costs neither its neighbours nor itself)
+            _log.exception("intake failed on an item", source=door.source)
+            unfit = Unfit(Refusal.FAILED, f"intake failed: {type(error).__name__}", _payload(entry))
+        return self._dead_letter(unfit, door, line, now)
+
+    def known_by(self, item: Item) -> str:
+        """Return the native id that the event of ``item`` will have.
+
+        What was derived from unredacted words, or is an address or a number itself, is hashed under
+        our key: the words could be found by trying, and ids go everywhere.
+        """
+        native_id = item.native_id
+        if native_id.startswith(DERIVED) or (
+            item.channel is not Channel.EMAIL and _ADDRESS.search(native_id)
+        ):
+            return self._keyed(native_id)
+        return bounded_id(native_id)
 
     def repeated(self, prepared: Prepared, repeat: Repeat) -> None:
         """Mark ``prepared``, which is not written yet, as a repetition."""
@@ -160,12 +167,13 @@ class Preparer:
         self, item: Item, door: Door, line: int | None, now: int, customer: str | None
     ) -> Prepared:
         source = _source(item.source, door.source)
+        item = self._without_derived(item)
         who = identifiers(item, source, door.settings.region)
         own = ids.customer_key(self._secret, who.primary)
         resolution = self._resolve(own, who) if customer is None else Resolution(customer)
         found = normalise(item, door.settings)
         flags = door.flags if not resolution.conflict else (*door.flags, Flag.IDENTITY_CONFLICT)
-        raw, original = self._original(item, now)
+        raw, original = self._companions.original(item.original, now)
         binding = Binding(
             tenant=self._tenant,
             source=source,
@@ -188,9 +196,17 @@ class Preparer:
             line,
             event=event,
             identified=who.known and is_customer(item),
-            extra=(*original, *self._identity_records(event, resolution)),
+            extra=(*original, *self._companions.identity(event, resolution)),
             dedupe_s=door.dedupe_s,
         )
+
+    def _without_derived(self, item: Item) -> Item:
+        native_id, revision = self.known_by(item), item.revision
+        if revision is not None and revision.startswith(DERIVED):
+            revision = self._keyed(revision)
+        if native_id == item.native_id and revision == item.revision:
+            return item
+        return msgspec.structs.replace(item, native_id=native_id, revision=revision)
 
     def _resolve(self, own: str, who: Identifiers) -> Resolution:
         if not self._links and len(who.verified) < 2:
@@ -198,91 +214,17 @@ class Preparer:
         keys = [ids.customer_key(self._secret, verified) for verified in who.verified]
         return self._links.resolve(own, keys)
 
-    def _identity_records(self, event: FeedbackReceived, found: Resolution) -> list[Record]:
-        """Return the links that this item proves, or the letter about what does not fit."""
-        records = []
-        for alias in found.aliases:
-            self._links.add(alias, found.customer_key)
-            link = IdentityLink(
-                alias=alias,
-                customer_key=found.customer_key,
-                at=event.received_at,
-                feedback_id=event.feedback_id,
-            )
-            link_id = ids.digest(self._tenant, "link", alias)
-            headers = codec.headers(link, link_id, ORIGIN)
-            records.append(
-                Record(link_id, self._linked, alias.encode(), codec.encode(link), headers)
-            )
-        if found.conflict:
-            others = ", ".join(found.conflict)
-            letter = DeadLetter(
-                stage=STAGE,
-                reason=CONFLICT,
-                detail=f"verified identifiers belong to {found.customer_key} and to {others}",
-                at=event.received_at,
-                channel=event.channel,
-                feedback_id=event.feedback_id,
-                copy=True,
-            )
-            records.append(self._letter_record(letter, CONFLICT, event.feedback_id, []))
-        return records
-
-    def _original(self, item: Item, now: int) -> tuple[RawReference | None, tuple[Record, ...]]:
-        """Return the reference to the untouched message, and the record that keeps it if we may."""
-        if item.original is None:
-            return None, ()
-        digest, size = hashlib.sha256(item.original).hexdigest(), len(item.original)
-        if self._sealer is None:
-            return RawReference(sha256=digest, size=size), ()
-        kept = Original(
-            sha256=digest,
-            sealed=self._sealer.seal(item.original[:MAX_BYTES]),
-            size=size,
-            at=now,
-            truncated=size > MAX_BYTES,
-        )
-        original_id = ids.digest(self._tenant, "original", digest)
-        headers = codec.headers(kept, original_id, ORIGIN)
-        record = Record(original_id, self._originals, digest.encode(), codec.encode(kept), headers)
-        return RawReference(sha256=digest, size=size, topic=self._originals), (record,)
-
     def _dead_letter(self, unfit: Unfit, door: Door, line: int | None, now: int) -> Prepared:
-        """Letters have a deterministic id too: a sender that repeats itself leaves one."""
-        payload = unfit.payload
-        native_id, channel = wire.peek(payload)
-        detail = unfit.detail
-        if len(payload) > MAX_LETTER_BYTES:
-            detail += f" (first {MAX_LETTER_BYTES} of {len(payload)} bytes kept)"
-        kept = payload[:MAX_LETTER_BYTES]
-        letter = DeadLetter(
-            stage=STAGE,
-            reason=unfit.reason,
-            detail=detail,
-            at=now,
-            value=kept if self._sealer is None else self._sealer.seal(kept),
-            channel=channel,
-            sealed=self._sealer is not None,
-        )
-        text = payload.decode("utf-8", "surrogateescape")
-        record = self._letter_record(letter, "rejected", door.source, [text], door)
+        native_id, channel = wire.peek(unfit.payload)
+        record = self._companions.rejected(unfit, channel, door.source, now)
+        _traced(record.headers, door)
         rejected = Rejected(unfit.reason, unfit.detail)
         return Prepared(record, native_id, channel, line, rejected=rejected, dedupe_s=door.dedupe_s)
 
-    def _letter_record(
-        self,
-        letter: DeadLetter,
-        kind: str,
-        about: str,
-        parts: Sequence[str],
-        door: Door | None = None,
-    ) -> Record:
-        letter_id = ids.digest(self._tenant, kind, about, *parts)
-        headers = codec.headers(letter, letter_id, ORIGIN)
-        key = ids.record_key(self._tenant, letter_id).encode()
-        if door is not None:
-            headers = _traced(headers, door)
-        return Record(letter_id, self._letters, key, codec.encode(letter), headers)
+    def _keyed(self, value: str) -> str:
+        return hashlib.blake2b(
+            value.encode("utf-8", "surrogatepass"), digest_size=16, key=self._content_key
+        ).hexdigest()
 
 
 def is_customer(item: Item) -> bool:
@@ -290,11 +232,26 @@ def is_customer(item: Item) -> bool:
     return item.role in _CUSTOMERS and item.origin in _PEOPLE
 
 
+def mended(item: Item) -> Item:
+    """Return ``item`` without halves of surrogate pairs, which no encoding can hold."""
+    return msgspec.convert(_mended(msgspec.to_builtins(item)), Item, strict=False)
+
+
+def _mended(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list | tuple):
+        return [_mended(element) for element in value]
+    if isinstance(value, dict):
+        return {_mended(name): _mended(element) for name, element in value.items()}
+    return value
+
+
 def _payload(entry: Raw | Item) -> bytes:
     """Return the bytes to keep of what was rejected."""
     if isinstance(entry, Raw):
         return entry.payload
-    return entry.original or msgspec.json.encode(entry)
+    return entry.original or msgspec.json.encode(mended(entry))
 
 
 def _source(stated: str | None, allowed: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from services.ingest.channels.identity import identifiers
 from services.ingest.channels.item import Item
 from services.ingest.channels.normalise.limits import bounded_id
-from services.ingest.prepare import GENERIC, Door, Entry, Prepared, is_customer
+from services.ingest.prepare import GENERIC, Door, Entry, Prepared, Preparer, is_customer
 from shared import ids
 from shared.errors import Transient
 from shared.ports import Contacts
@@ -27,10 +27,12 @@ class Whereabouts:
     def __init__(self, contacts: Contacts) -> None:
         self._contacts = contacts
 
-    async def find(self, entries: Sequence[Entry], door: Door) -> dict[int, str]:
+    async def find(
+        self, entries: Sequence[Entry], door: Door, preparer: Preparer
+    ) -> dict[int, str]:
         """Return the customer key of those of ``entries``, by place, that do not name theirs."""
         asked = {
-            place: _keys(entry, door.source)
+            place: _keys(preparer.known_by(entry), entry.thread_id, door.source)
             for place, entry in enumerate(entries)
             if isinstance(entry, Item) and _is_elsewhere(entry, door)
         }
@@ -63,8 +65,14 @@ class Whereabouts:
             known[_key(event.source, "item", event.native_id)] = customer
             if event.thread_id is not None:
                 known[_key(event.source, "thread", event.thread_id)] = customer
-        if known:
-            await self._contacts.remember(known)
+        if not known:
+            return
+        # Who was there first stays: else whoever answers into a thread would take it over.
+        keys = list(known)
+        taken = await self._contacts.recent(keys)
+        fresh = {key: known[key] for key, owner in zip(keys, taken, strict=True) if owner is None}
+        if fresh:
+            await self._contacts.remember(fresh)
 
 
 def _is_elsewhere(item: Item, door: Door) -> bool:
@@ -73,10 +81,10 @@ def _is_elsewhere(item: Item, door: Door) -> bool:
     return not (is_customer(item) and identifiers(item, door.source, door.settings.region).known)
 
 
-def _keys(item: Item, source: str) -> list[str]:
-    keys = [_key(source, "item", bounded_id(item.native_id))]
-    if item.thread_id is not None:
-        keys.append(_key(source, "thread", bounded_id(item.thread_id)))
+def _keys(native_id: str, thread_id: str | None, source: str) -> list[str]:
+    keys = [_key(source, "item", native_id)]
+    if thread_id is not None:
+        keys.append(_key(source, "thread", bounded_id(thread_id)))
     return keys
 
 

@@ -19,6 +19,7 @@ class Refusal(enum.StrEnum):
     EMPTY_TEXT = "empty_text"
     FOREIGN_SOURCE = "foreign_source"
     TOO_LARGE = "too_large"
+    FAILED = "failed"
 
 
 UNREADABLE = frozenset(

@@ -45,13 +45,13 @@ def _mail(text: str) -> bytes:
     }).encode()  # fmt: skip
 
 
-def _show(service: Any, sha256: str, key: str) -> subprocess.CompletedProcess[bytes]:
+def _show(service: Any, digest: str, key: str) -> subprocess.CompletedProcess[bytes]:
     env = os.environ | {
         "KAFKA_BOOTSTRAP_SERVERS": service.bootstrap,
         "TOCSIN_KAFKA__TOPIC_PREFIX": service.names.prefix,
         "TOCSIN_PRIVACY__SEAL_KEY": key,
     }
-    command = [sys.executable, "-m", "services.cli", "originals", "show", sha256]
+    command = [sys.executable, "-m", "services.cli", "originals", "show", digest]
     return subprocess.run(command, env=env, capture_output=True, timeout=60, check=False)
 
 
@@ -71,10 +71,10 @@ def test_an_original_is_sealed_and_opens_with_the_key(launch: Any, tmp_path: Pat
     assert event.raw is not None
     [sealed] = service.records(topics.FEEDBACK_ORIGINALS)
     assert b"901820" not in msgspec.json.decode(sealed.value(), type=Original).sealed
-    opened = _show(service, event.raw.sha256, KEY)
+    opened = _show(service, event.raw.digest, KEY)
     assert opened.returncode == 0, opened.stderr
     assert b"901820" in opened.stdout
-    assert _show(service, event.raw.sha256, "another key").returncode == 2
+    assert _show(service, event.raw.digest, "another key").returncode == 2
     assert _show(service, "0" * 64, KEY).returncode == 1
 
 

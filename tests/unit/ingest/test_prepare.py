@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from services.ingest import prepare
+from services.ingest.channels.item import Alias, Item
 from services.ingest.channels.rejection import Refusal
-from services.ingest.flight import Record
-from services.ingest.prepare import MAX_LETTER_BYTES, Door, Raw
+from services.ingest.companions import MAX_LETTER_BYTES
+from services.ingest.flight import Fate, Record
+from services.ingest.prepare import DERIVED, Door, Preparer, Raw
 from shared import codec, ids
-from shared.events import DeadLetter, FeedbackReceived
+from shared.events import Channel, DeadLetter, FeedbackReceived
+from shared.topics import Names
 
 Make = Callable[..., bytes]
 DECODER: codec.Decoder[Any] = codec.Decoder([FeedbackReceived, DeadLetter])
@@ -77,3 +82,62 @@ def test_a_record_over_the_limit_is_rejected(
     monkeypatch.setattr(codec, "MAX_RECORD_BYTES", 500)
     prepared = rig.preparer.prepare(Raw(item(text="x" * 200)), Door())
     assert prepared.rejected.reason is Refusal.TOO_LARGE
+
+
+def _item(**fields: Any) -> Item:
+    whole: dict[str, Any] = {
+        "native_id": "1",
+        "channel": Channel.OTHER,
+        "text": "It broke.",
+    } | fields
+    return Item(**whole)
+
+
+def test_half_a_surrogate_pair_costs_one_character(rig: Any) -> None:
+    item = _item(native_id="1\udfff", text="It \ud800broke.", attributes={"a": "\udc00"})
+    event = rig.preparer.prepare(item, Door("s")).event
+    assert event.text == "It \ufffdbroke."
+    assert event.attributes == {"a": "\ufffd"}
+
+
+def test_a_bug_met_by_one_item_becomes_a_letter(rig: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(prepare, "normalise", broken)
+    prepared = rig.preparer.prepare(_item(), Door("s"))
+    letter = _letter(prepared.record)
+    assert prepared.rejected.reason is Refusal.FAILED
+    assert letter.detail == "intake failed: ZeroDivisionError"
+    assert b"It broke." in (letter.value or b"")
+
+
+def test_what_was_made_of_words_cannot_be_found_by_trying(rig: Any) -> None:
+    item = _item(native_id=DERIVED + "abc", revision=DERIVED + "def")
+    first, again = (rig.preparer.prepare(item, Door("s")).event for _ in range(2))
+    assert first == again
+    assert "abc" not in first.native_id
+    assert "def" not in first.revision
+    other = Preparer("acme", b"another secret", Names(), rig.clock)
+    assert other.prepare(item, Door("s")).native_id != first.native_id
+
+
+@pytest.mark.parametrize("native_id", ["+4930901820", "tel:030901820", "ann@shop.example"])
+def test_an_address_as_an_id_is_hashed(rig: Any, native_id: str) -> None:
+    event = rig.preparer.prepare(_item(native_id=native_id), Door("s")).event
+    assert re.fullmatch("[0-9a-f]{32}", event.native_id)
+    mail = _item(native_id=native_id, channel=Channel.EMAIL)
+    assert rig.preparer.prepare(mail, Door("s")).event.native_id == native_id
+
+
+def test_a_link_counts_once_it_is_written(rig: Any) -> None:
+    item = _item(
+        author="ann@shop.example",
+        author_verified=True,
+        aliases=(Alias("tel:+4930901820", verified=True),),
+    )
+    [link] = rig.preparer.prepare(item, Door("s")).extra
+    link.settle(Fate.FAILED)
+    [link] = rig.preparer.prepare(item, Door("s")).extra
+    link.settle(Fate.WRITTEN)
+    assert rig.preparer.prepare(item, Door("s")).extra == ()
