@@ -20,6 +20,7 @@ from services.ingest.channels.providers import bluesky
 from services.ingest.channels.rejection import Rejected
 from services.ingest.collectors import options
 from services.ingest.collectors.calls import check, faults, retry_after
+from services.ingest.collectors.pace import Pace
 from services.ingest.collectors.page import Page, Surroundings
 from services.ingest.collectors.taken import Taken
 from services.ingest.registry import Configured
@@ -32,6 +33,7 @@ BATCH_S = 0.2
 SILENCE_S = 30.0
 """The whole network is never silent for so long: the connection is dead."""
 
+GAP_S = 5.0
 PING_S = 20.0
 MAX_FRAME = 1_000_000
 _KEPT_US = 86_400 * 1_000_000
@@ -64,14 +66,18 @@ class Jetstream:
         self._around = surroundings
         self._url = f"{base}/subscribe"
         self._authors = source.settings.listed("authors")
+        self._pace = Pace(GAP_S, surroundings.sleep)
         self._taken = Taken(source.name, surroundings.ids)
 
     async def pages(self, cursor: str | None) -> AsyncGenerator[Page, None]:
         """Yield what concerns us, from a little before ``cursor`` on; None: from now on."""
         start = int(cursor) if cursor and cursor.isascii() and cursor.isdecimal() else None
         reached = start or 0
+        await self._pace.wait()
         with faults():
             async with await self._connect(start) as socket:
+                now_us = self._around.clock.now_ms() * 1000
+                yield Page(cursor=str(now_us) if start is None else None)
                 while True:
                     batch = self._batch(await self._frames(socket))
                     # One of the future would make the server skip to the present.

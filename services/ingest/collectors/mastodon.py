@@ -21,6 +21,7 @@ from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.collectors import options
 from services.ingest.collectors.calls import call, check, checked, faults, retry_after
+from services.ingest.collectors.pace import Pace
 from services.ingest.collectors.page import Page, Refused, Surroundings
 from services.ingest.collectors.sse import Decoder, Event
 from services.ingest.collectors.taken import Taken
@@ -30,6 +31,7 @@ from shared.errors import Misconfigured, Transient
 SILENCE_S = 60.0
 """A heartbeat comes every 15 seconds: so long without one, and the connection is dead."""
 
+GAP_S = 5.0
 CONNECT_S = 15.0
 LIMIT = "40"
 OVERLAP_MS = 600_000
@@ -118,11 +120,13 @@ class Follower:
         self._around = surroundings
         self._base = base
         self._stream = followed
+        self._pace = Pace(GAP_S, surroundings.sleep)
         self._taken = Taken(source.name, surroundings.ids)
 
     async def pages(self, cursor: str | None) -> AsyncGenerator[Page, None]:
         """Yield what came since ``cursor`` (None: from now on), then what comes."""
         positions = _positions(cursor)
+        await self._pace.wait()
         with faults():
             response = await self._open(await self._server())
             try:

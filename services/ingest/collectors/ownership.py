@@ -56,6 +56,9 @@ class Ownership:
             except (KafkaException, Transient, Misconfigured, TimeoutError) as error:
                 _log.warning("collectors wait for kafka", problem=str(error))
                 self._ended.wait(RETRY_S)
+            except Exception:
+                _log.exception("following the group failed; joining anew")
+                self._ended.wait(RETRY_S)
 
     def _join(self) -> None:
         count = len(Cluster(self._kafka.client()).sources(self._topic))
@@ -74,8 +77,10 @@ class Ownership:
             while not self._ended.is_set():
                 consumer.poll(0.5)  # positions are not needed: the thread only follows the group
         finally:
-            self._tell_disowned()
-            consumer.close()
+            try:
+                self._tell_disowned()
+            finally:
+                consumer.close()  # else it would stay in the group and hold its partitions
 
     def _settings(self) -> dict[str, Scalar]:
         return {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -14,6 +12,7 @@ import structlog
 from services.ingest.channels.item import Item
 from services.ingest.channels.rejection import Rejected
 from services.ingest.channels.reviews.page import Page as Reviews
+from services.ingest.collectors.pace import Pace
 from services.ingest.collectors.page import Page, Surroundings
 from shared.errors import Transient
 
@@ -54,12 +53,12 @@ class Poller:
         self._around = surroundings
         self._plan = plan
         self._read_page = read
-        self._began = -math.inf
+        self._pace = Pace(min(plan.interval_s, RETRY_GAP_S), surroundings.sleep)
 
     async def pages(self, cursor: str | None) -> AsyncGenerator[Page, None]:
         """Yield what is new, at every interval; meanwhile empty pages."""
         while True:
-            await self._keep_apart()
+            await self._pace.wait()  # a sweep that failed begins from the top
             async with aclosing(self._sweep(_position(cursor))) as sweep:
                 async for page in sweep:
                     cursor = page.cursor or cursor
@@ -110,14 +109,6 @@ class Poller:
     def _gap(self, known: int | None, times: list[int]) -> None:
         if known is not None and times and min(times) > known:
             _log.error("items may have been missed", source=self._name, since=known, why="too many")
-
-    async def _keep_apart(self) -> None:
-        """Wait where a sweep has just failed: it begins from the top, so in full."""
-        loop = asyncio.get_running_loop()
-        wait = self._began + min(self._plan.interval_s, RETRY_GAP_S) - loop.time()
-        if wait > 0:
-            await self._around.sleep(wait)
-        self._began = loop.time()
 
     async def _rest(self) -> AsyncGenerator[Page, None]:
         jitter = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311

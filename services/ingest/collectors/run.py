@@ -121,12 +121,12 @@ class Run:
                 await self._outlet.sleep(wait)
             now, later = entries[:SLICE], entries[SLICE:]
             results = await self._outlet.intake.take(now, self._door)
-            self._outlet.limits.charge(name, source, len(now))
             missed = [
                 entry
                 for entry, result in zip(now, results, strict=True)
                 if result.status is Status.UNAVAILABLE
             ]
+            self._outlet.limits.charge(name, source, len(now) - len(missed))
             self._items += len(now) - len(missed)
             entries = missed + later
             if missed:

@@ -12,7 +12,6 @@ from services.ingest.collectors.page import Collector
 from services.ingest.collectors.run import Outlet, Run
 from services.ingest.registry import Configured, Registry, Sources, door
 from shared import ids
-from shared.errors import Misconfigured
 from shared.events import Watermark
 
 END_S = 5.0
@@ -102,7 +101,7 @@ class Supervisor:
         cursor, items = self._positions.get(name, (None, 0))
         try:
             collector = self._make(source)
-        except Misconfigured as error:  # it stops this source, and no other
+        except Exception as error:  # noqa: BLE001 (whatever it is, it stops this source and no other)
             self._outlet.metrics.source_up.labels(name).set(0)
             self._outlet.metrics.source_errors.labels(name, "refused").inc()
             _log.error(
