@@ -11,7 +11,9 @@ from services.ingest.channels.normalise.scan import Found, Kind, Scan, before
 
 _LOCAL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-'%"
 _LOCAL_EDGES = ".'%"
-_WORD_END = re.compile(r"[\w.+-]{1,64}\Z")
+_SPACED = r"(?![\u0e00-\u109f\u1780-\u17ff\u3040-\u9fff\uac00-\ud7af\uf900-\uffef])"
+_WORD_END = re.compile(rf"(?:{_SPACED}[\w.+%'-]){{1,64}}\Z")  # of scripts with spaces between words
+_ANY_END = re.compile(r"[\w.+%'-]{1,64}\Z")
 _DOMAIN = re.compile(
     r"(?:@|＠|%40| ?[\[(](?:at|AT|ät|arroba|собака)[\])] ?)"
     r"(?:[^\W_](?:[\w-]{0,62})(?:\.| ?[\[(](?:dot|DOT|punkt|punto|ponto|точка)[\])] ?)){1,8}"
@@ -48,13 +50,22 @@ def _emails(text: str) -> Iterator[Found]:
         if domain is None:
             continue
         local = text[max(done, at - 64) : at]
-        name = local[len(local.rstrip(_LOCAL)) :].lstrip(_LOCAL_EDGES)
-        if not name and (word := _WORD_END.search(local)):
-            name = word[0]
+        name = _name(local)
         if not name or local[: -len(name)].endswith(("@", "＠")):
             continue  # @user@server is the public name of an account
         done = domain.end()
         yield Found(at - len(name), done, Kind.EMAIL)
+
+
+def _name(local: str) -> str:
+    """Return the name that ``local`` ends with, "" if there is none."""
+    rest = local.rstrip(_LOCAL)
+    if rest[-1:].isalnum() and (word := _WORD_END.search(local)):
+        return word[0].lstrip(_LOCAL_EDGES)
+    if name := local[len(rest) :].lstrip(_LOCAL_EDGES):
+        return name
+    word = _ANY_END.search(local)
+    return word[0].lstrip(_LOCAL_EDGES) if word else ""
 
 
 def redact_ips(text: str, scan: Scan) -> str:
