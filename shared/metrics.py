@@ -126,6 +126,9 @@ class Metrics:
         self.source_up = self._gauge(
             "tocsin_source_up", "1 while a collector can read its source.", ("source",)
         )
+        self.sources_broken = self._gauge(
+            "tocsin_sources_broken", "Configured sources that were not taken over."
+        )
         self.source_errors = self._counter(
             "tocsin_source_errors_total", "Failed attempts to read a source.", ("source", "reason")
         )

@@ -72,6 +72,7 @@ def _compose(settings: Config) -> Parts:
     metrics.build_info.labels(build_version(), "ingest").set(1)
     core = compose_core(settings, metrics)
     registry = Registry(Path(limits.sources_file))
+    metrics.sources_broken.set_function(lambda: len(registry.faults))
     gate = Gate(metrics)
     rates = Limits(time.monotonic)
     fetcher = Fetcher(core.clock, metrics)

@@ -118,10 +118,14 @@ class Lifecycle:
         deadline = clock() + self._parts.worker.drain_timeout_s
         _log.info("draining", requests=self._parts.gate.in_progress)
         await self._parts.server.stop_listening()
-        await asyncio.gather(
+        drained = await asyncio.gather(
             self._parts.gate.drain(deadline - clock()),
             *(service.drain(deadline - clock()) for service in self._parts.services),
+            return_exceptions=True,
         )
+        for fault in drained:
+            if isinstance(fault, Exception):  # what is in flight is written all the same
+                _log.error("draining failed", fault=f"{type(fault).__name__}: {fault}")
         written = await self._parts.log.close(max(0.0, deadline - clock()))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._parts.intake.settle(), 1.0)

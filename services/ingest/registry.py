@@ -30,6 +30,7 @@ GRACE_S = 7 * 86_400.0
 """Ids are remembered for longer than the platform can send again, by so much."""
 
 _FILE = "file:"
+_WHOLE = "*"
 _log = structlog.get_logger(__name__)
 
 
@@ -47,11 +48,11 @@ class Source(
     provider: str
     secrets: tuple[str, ...] = ()
     paused: bool = False
-    rate: Annotated[float, msgspec.Meta(gt=0)] = DEFAULT_RATE
-    burst: Annotated[int, msgspec.Meta(ge=1)] = 2_000
+    rate: Annotated[float, msgspec.Meta(gt=0, le=1e6)] = DEFAULT_RATE
+    burst: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 2_000
     region: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] | None = None
     languages: tuple[str, ...] = ()
-    dedupe_days: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    dedupe_days: Annotated[float, msgspec.Meta(gt=0, le=3650)] | None = None
     options: dict[str, str] = {}
 
 
@@ -91,7 +92,7 @@ def read(path: Path) -> dict[str, Source]:
         return {}
     except OSError as error:
         raise Misconfigured(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOML and UTF-8 errors are ValueErrors
         raise Misconfigured(f"{path}: {error}") from error
     try:
         return msgspec.convert(tree, _File).sources
@@ -99,13 +100,20 @@ def read(path: Path) -> dict[str, Source]:
         raise Misconfigured(f"{path}: {error}") from error
 
 
-def load(path: Path) -> Sources:
-    """Return the sources in ``path``, checked and with their secrets.
+def load(path: Path) -> tuple[Sources, dict[str, str]]:
+    """Return the sources in ``path`` with their secrets, and what is wrong with those that will not do.
 
     Raises:
-        Misconfigured: what is wrong, and in which source.
+        Misconfigured: the file as a whole cannot be read.
     """
-    return {name: configured(name, source) for name, source in read(path).items()}
+    sources: dict[str, Configured] = {}
+    faults: dict[str, str] = {}
+    for name, source in read(path).items():
+        try:
+            sources[name] = configured(name, source)
+        except Misconfigured as error:  # it concerns this source, and no other
+            faults[name] = str(error)
+    return sources, faults
 
 
 def configured(name: str, source: Source) -> Configured:
@@ -153,8 +161,8 @@ def _secret(name: str, secret: str) -> bytes:
     path = Path(secret.removeprefix(_FILE))
     try:
         return path.read_bytes().strip()
-    except OSError as error:
-        raise Misconfigured(f"sources.{name}: cannot read {path}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise Misconfigured(f"sources.{name}: cannot read {path}: {error}") from error
 
 
 def _nearest(word: str, known: Mapping[str, object]) -> str:
@@ -174,20 +182,25 @@ def door(source: Configured, trace: bytes = b"") -> Door:
 
 
 class Registry:
-    """The sources in force. A file that is broken never replaces one that was not."""
+    """The sources in force; ``faults`` says what is wrong with others, by name.
+
+    What is broken never replaces what was not: neither a file nor a single source, and a file that
+    is suddenly empty or gone is taken for a slip (``tocsin sources remove`` empties it on purpose).
+    """
 
     def __init__(self, path: Path, poll_s: float = 1.0) -> None:
         """Read ``path``.
 
         Raises:
-            Misconfigured: it is broken from the start.
+            Misconfigured: it cannot be read at all.
         """
         self._path = path
         self._poll_s = poll_s
-        self._stamp = _stamp(path)
-        self._sources = load(path)
         self._listeners: list[Callable[[Sources], None]] = []
-        self.fault: str | None = None
+        self.faults: dict[str, str] = {}
+        self._sources, faults = load(path)
+        self._stamp = self._stamps()
+        self._report(faults)
 
     @property
     def sources(self) -> Sources:
@@ -199,18 +212,20 @@ class Registry:
         self._listeners.append(listener)
 
     def refresh(self) -> bool:
-        """Read the file again if it changed; return whether other sources are in force now."""
-        stamp = _stamp(self._path)
+        """Read the file again if it or a secret changed; return whether other sources are in force."""
+        stamp = self._stamps()
         if stamp == self._stamp:
             return False
         self._stamp = stamp
         try:
-            sources = load(self._path)
+            sources, faults = self._reloaded()
         except Misconfigured as error:
-            self.fault = str(error)
-            _log.error("the sources were not taken over", fault=self.fault)
+            self._report({_WHOLE: str(error)})
             return False
-        self.fault = None
+        self._report(faults)
+        self._stamp = self._stamps(sources)
+        if sources == self._sources:
+            return False
         self._sources = sources
         _log.info("sources taken over", sources=len(sources))
         for listener in self._listeners:
@@ -223,10 +238,35 @@ class Registry:
             await asyncio.sleep(self._poll_s)
             self.refresh()
 
+    def _reloaded(self) -> tuple[Sources, dict[str, str]]:
+        if self._sources and not self._path.exists():
+            raise Misconfigured(f"{self._path} is gone")
+        if self._sources and not self._path.stat().st_size:
+            raise Misconfigured(f"{self._path} is empty")
+        sources, faults = load(self._path)
+        kept = {name: self._sources[name] for name in faults if name in self._sources}
+        return {**sources, **kept}, faults
 
-def _stamp(path: Path) -> tuple[int, int] | None:
+    def _report(self, faults: dict[str, str]) -> None:
+        self.faults = faults
+        for name, fault in faults.items():
+            _log.error("a source was not taken over", source=name, fault=fault)
+
+    def _stamps(self, sources: Sources | None = None) -> tuple[tuple[int, int, int] | None, ...]:
+        """Return what tells that the file or one of the secrets in files of their own has changed."""
+        found = self._sources if sources is None else sources
+        secrets = (
+            Path(secret.removeprefix(_FILE))
+            for source in found.values()
+            for secret in source.source.secrets
+            if secret.startswith(_FILE)
+        )
+        return tuple(_stamp(path) for path in (self._path, *secrets))
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return None
-    return found.st_mtime_ns, found.st_ino
+    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -32,9 +32,11 @@ def editing(path: Path) -> Iterator[dict[str, Source]]:
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two operators at once: the second waits
         sources = read(path)
+        before = dict(sources)
         yield sources
         for name, source in sources.items():
-            configured(name, source)
+            if before.get(name) != source:  # what is broken already must not be in the way
+                configured(name, source)
         _write(path, sources)
 
 

@@ -30,12 +30,12 @@ class Hook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def query(self) -> dict[str, str]:
-        """Return the parameters of the URL; the last of equal names counts."""
-        return dict(
-            parse_qsl(
-                urlsplit(self.url).query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS
-            )
-        )
+        """Return the parameters of the URL; the last of equal names counts. Too many are none."""
+        try:
+            query = urlsplit(self.url).query
+            return dict(parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS))
+        except ValueError:
+            return {}
 
     @property
     def content_type(self) -> str:

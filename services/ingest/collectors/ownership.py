@@ -56,7 +56,7 @@ class Ownership:
             except (KafkaException, Transient, Misconfigured, TimeoutError) as error:
                 _log.warning("collectors wait for kafka", problem=str(error))
                 self._ended.wait(RETRY_S)
-            except Exception:
+            except Exception:  # noqa: BLE001 (logged; others go on)
                 _log.exception("following the group failed; joining anew")
                 self._ended.wait(RETRY_S)
 

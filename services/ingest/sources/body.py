@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 from aiohttp import web
 
@@ -13,14 +14,18 @@ BODY_TIMEOUT_S = 10.0
 
 
 class Bodies:
-    """Reads bodies; all that are held at the same time share ``max_bytes`` of memory."""
+    """Reads bodies; all that are held at the same time share ``max_bytes`` of memory.
+
+    One ``owner`` may hold half of it: what strangers send to one source before they prove anything
+    must not keep the others out.
+    """
 
     def __init__(self, max_bytes: int, timeout_s: float = BODY_TIMEOUT_S) -> None:
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
-        self._held = 0
+        self._held: Counter[str] = Counter()
 
-    async def read(self, request: web.Request, limit: int) -> bytes:
+    async def read(self, request: web.Request, limit: int, owner: str = "") -> bytes:
         """Return the body, whose memory is accounted for until it is given to ``release``.
 
         Raises:
@@ -33,44 +38,54 @@ class Bodies:
             raise Refused(413, "too_large", f"{request.content_length} bytes, at most {limit}")
         content = request.content
         if content.is_eof() and content.exception() is None:  # it came along with the headers
-            return self._complete(content.read_nowait(), limit)
+            return self._complete(content.read_nowait(), limit, owner)
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._collect(request, limit)
+                return await self._collect(request, limit, owner)
         except TimeoutError as error:
             text = f"the body did not arrive within {self._timeout_s:g} s"
             raise Refused(408, "too_slow", text) from error
         except (web.RequestPayloadError, ConnectionError) as error:
             raise Refused(400, "cut_off", "the body ended early") from error
 
-    def release(self, body: bytes) -> None:
+    def release(self, body: bytes, owner: str = "") -> None:
         """Forget a body that ``read`` returned."""
-        self._held -= len(body)
+        self._free(len(body), owner)
 
-    async def _collect(self, request: web.Request, limit: int) -> bytes:
+    def held(self) -> int:
+        """Return how many bytes are held."""
+        return self._held.total()
+
+    async def _collect(self, request: web.Request, limit: int, owner: str) -> bytes:
         parts: list[bytes] = []
         size = 0
         try:
             while part := await request.content.readany():
                 parts.append(part)
                 size += len(part)
-                self._hold(len(part), size, limit)
+                self._hold(len(part), size, limit, owner)
             return b"".join(parts)
         except BaseException:
-            self._held -= size
+            self._free(size, owner)
             raise
 
-    def _complete(self, body: bytes, limit: int) -> bytes:
+    def _complete(self, body: bytes, limit: int, owner: str) -> bytes:
         try:
-            self._hold(len(body), len(body), limit)
+            self._hold(len(body), len(body), limit, owner)
         except BaseException:
-            self._held -= len(body)
+            self._free(len(body), owner)
             raise
         return body
 
-    def _hold(self, more: int, size: int, limit: int) -> None:
-        self._held += more
+    def _hold(self, more: int, size: int, limit: int, owner: str) -> None:
+        self._held[owner] += more
         if size > limit:
             raise Refused(413, "too_large", f"more than {limit} bytes")
-        if self._held > self._max_bytes:
-            raise Overloaded(f"{self._held} bytes of requests in memory")
+        whole = self._held.total()
+        if whole > self._max_bytes or (owner and self._held[owner] > self._max_bytes // 2):
+            raise Overloaded(f"{whole} bytes of requests in memory")
+
+    def _free(self, size: int, owner: str) -> None:
+        self._held[owner] -= size
+        if self._held[owner] <= 0:
+            del self._held[owner]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from prometheus_client import Histogram
@@ -13,6 +14,8 @@ from prometheus_client import Histogram
 from services.ingest.log import Overloaded
 from services.ingest.sources.answers import Refused
 from shared.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -56,6 +59,12 @@ class Gate:
                 response = refused.response()
             except Overloaded as overloaded:
                 response = Refused(503, "overloaded", str(overloaded)).response()
+            except web.HTTPException:
+                raise
+            except Exception:  # noqa: BLE001 (logged; others go on)
+                _log.exception("a request failed", route=route)
+                text = "intake failed; the request was not taken"
+                response = Refused(500, "failed", text).response()
             finally:
                 self.in_progress -= 1
             if self.draining:

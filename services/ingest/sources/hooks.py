@@ -1,13 +1,16 @@
 """The door of providers: ``/v1/hooks/<source>``. What a request means is the provider's module's.
 
-Whoever is not proven gets one and the same answer (401), whether the source exists or not.
+Whoever is not proven gets one and the same answer (401), whether the source exists or not, unless the
+request is refused unread: too large (413), encoded (415), too slow (408).
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -42,6 +45,11 @@ from shared.errors import Transient
 from shared.ports import Nonces
 
 PAUSED_RETRY_S = 300
+LOG_EVERY_S = 10.0
+LARGE = 256 * 1024
+"""Bytes of a body above which checking and parsing may take longer than others should wait."""
+
+T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
@@ -71,6 +79,7 @@ class HookDoor:
         self._clock = clock
         self._settings = settings
         self._fetcher = fetcher
+        self._silent_until: dict[str, float] = {}
 
     def add_routes(self, app: web.Application, gate: Gate) -> None:
         """Mount the route on ``app``, behind ``gate``."""
@@ -80,11 +89,11 @@ class HookDoor:
     async def _hook(self, request: web.Request) -> web.StreamResponse:
         source = self._source(request)
         limit = min(self._settings.max_hook_bytes, source.provider.max_body)
-        body = await self._bodies.read(request, limit)
+        body = await self._bodies.read(request, limit, source.name)
         try:
             return await self._answer(source, self._as_hook(request, body), traceparent(request))
         finally:
-            self._bodies.release(body)
+            self._bodies.release(body, source.name)
 
     async def _answer(self, source: Configured, hook: Hook, trace: bytes) -> web.StreamResponse:
         try:
@@ -92,19 +101,26 @@ class HookDoor:
                 return reply
             await self._prove(source, hook)
         except Unauthentic as unproven:
-            self._metering.unauthentic(source.provider.name)
-            # Why goes to the log of the operator, never to the caller: it would help a forger.
-            _log.warning("not authentic", source=source.name, why=unproven.detail)
+            self._report(source, unproven)
             raise _unauthorized() from unproven
         self._admit(source)
-        delivery = await self._fetched(source, self._read(source, hook))
+        delivery = await self._fetched(source, await _apart(hook, self._read, source, hook))
         for reason in delivery.ignored:
             self._metering.ignored(source.provider.channel, reason)
         entries: list[Entry] = [*delivery.items, *delivery.unfit]
-        self._limits.charge(source.name, source.source, max(1, len(entries)))
         results = await self._intake.take(entries, door(source, trace)) if entries else []
+        taken = sum(result.status is not Status.UNAVAILABLE for result in results)
+        self._limits.charge(source.name, source.source, max(1, taken))
         self._metering.source_heard(source.name, self._clock.now_ms())
         return self._reply(source, results, len(delivery.ignored))
+
+    def _report(self, source: Configured, unproven: Unauthentic) -> None:
+        """Why goes to the operator's log, now and then, never to the caller: it would help a forger."""
+        self._metering.unauthentic(source.provider.name)
+        now = asyncio.get_running_loop().time()
+        if now >= self._silent_until.get(source.name, 0.0):
+            self._silent_until[source.name] = now + LOG_EVERY_S
+            _log.warning("not authentic", source=source.name, why=unproven.detail)
 
     def _source(self, request: web.Request) -> Configured:
         source = self._registry.sources.get(request.match_info["source"])
@@ -161,7 +177,7 @@ class HookDoor:
             raise Unauthentic("the provider has no way to prove itself")
         credentials = self._credentials(source)
         try:
-            return verify(hook, credentials, source.settings)
+            return await _apart(hook, verify, hook, credentials, source.settings)
         except KeyNeeded as needed:
             try:
                 fresh = await self._keys.get(needed.url)
@@ -170,7 +186,7 @@ class HookDoor:
         if not fresh and self._credentials(source) == credentials:
             raise Unauthentic("signed with a key that the provider does not publish")
         try:
-            return verify(hook, self._credentials(source), source.settings)
+            return await _apart(hook, verify, hook, self._credentials(source), source.settings)
         except KeyNeeded as needed:
             raise Unauthentic("signed with a key that the provider does not publish") from needed
 
@@ -221,6 +237,13 @@ class HookDoor:
                 status=reply.status, body=reply.body, content_type=reply.content_type
             )
         return answers.hook(results, ignored)
+
+
+async def _apart(hook: Hook, work: Callable[..., T], *arguments: object) -> T:
+    """Return what ``work`` gives; what is large is worked on in a thread, so that others go on."""
+    if len(hook.body) <= LARGE:
+        return work(*arguments)
+    return await asyncio.to_thread(work, *arguments)
 
 
 def _unauthorized() -> Refused:

@@ -124,7 +124,7 @@ def test_limits_of_size_time_and_encoding(rig: Any, item: Make) -> None:
                 assert (await site.post(SINGLE, b"x", Content_Encoding=coding))[0] == 415
             assert (await site.post(SINGLE, slowly([b"x"] * 20, 0.1)))[0] == 408
             assert (await site.post(SINGLE, slowly([item()], 0.0)))[0] == 202
-            assert site.bodies._held == 0
+            assert site.bodies.held() == 0
 
     asyncio.run(scenario())
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,14 @@ def _file(folder: Path, text: str) -> Path:
 
 
 def test_a_source_with_its_provider_and_secret(tmp_path: Path) -> None:
-    [source] = load(_file(tmp_path, SLACK)).values()
+    [source] = load(_file(tmp_path, SLACK))[0].values()
     assert (source.name, source.provider.name) == ("shop", "slack")
     assert source.credentials.secrets == (b"the-signing-secret",)
     assert source.dedupe_s > source.provider.capability.redelivery_s
 
 
 def test_no_file_means_no_sources(tmp_path: Path) -> None:
-    assert load(tmp_path / "none.toml") == {}
+    assert load(tmp_path / "none.toml") == ({}, {})
 
 
 @pytest.mark.parametrize(
@@ -45,14 +46,18 @@ def test_no_file_means_no_sources(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, complaint: str) -> None:
-    with pytest.raises(Misconfigured, match=complaint):
-        load(_file(tmp_path, text))
+    try:
+        _, faults = load(_file(tmp_path, text))
+    except Misconfigured as error:
+        faults = {"*": str(error)}
+    [fault] = faults.values()
+    assert re.search(complaint, fault)
 
 
 def test_a_secret_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("from-a-mounted-file\n")
     text = SLACK.replace("the-signing-secret", f"file:{tmp_path / 'secret'}")
-    assert load(_file(tmp_path, text))["shop"].credentials.secrets == (b"from-a-mounted-file",)
+    assert load(_file(tmp_path, text))[0]["shop"].credentials.secrets == (b"from-a-mounted-file",)
 
 
 def test_a_change_is_taken_over_and_a_broken_one_is_not(tmp_path: Path) -> None:
@@ -65,11 +70,11 @@ def test_a_change_is_taken_over_and_a_broken_one_is_not(tmp_path: Path) -> None:
     assert set(registry.sources) == {"shop", "desk"} == set(seen[0])
     _change(path, "[sources")
     assert not registry.refresh()
-    assert registry.fault
+    assert registry.faults.keys() == {"*"}
     assert set(registry.sources) == {"shop", "desk"}
     _change(path, SLACK)
     assert registry.refresh()
-    assert registry.fault is None
+    assert registry.faults == {}
     assert set(registry.sources) == {"shop"}
 
 
@@ -84,7 +89,7 @@ def test_editing_writes_all_or_nothing_and_for_the_owner_only(tmp_path: Path) ->
     with editing(path) as sources:
         sources["shop"] = rotated(sources["shop"], "a-new-signing-secret")
     assert path.stat().st_mode & 0o777 == 0o600
-    assert load(path)["shop"].credentials.secrets == (
+    assert load(path)[0]["shop"].credentials.secrets == (
         b"a-new-signing-secret",
         b"the-signing-secret",
     )
@@ -94,5 +99,42 @@ def test_editing_writes_all_or_nothing_and_for_the_owner_only(tmp_path: Path) ->
     assert path.read_bytes() == before
     with editing(path) as sources:
         sources["shop"] = finished(sources["shop"])
-    assert load(path)["shop"].credentials.secrets == (b"a-new-signing-secret",)
+    assert load(path)[0]["shop"].credentials.secrets == (b"a-new-signing-secret",)
     assert not list(tmp_path.glob(".sources.toml.?*[!k]"))
+
+
+def test_one_broken_source_concerns_no_other(tmp_path: Path) -> None:
+    path = _file(tmp_path, SLACK + SLACK.replace("shop", "desk"))
+    registry = Registry(path)
+    broken = SLACK.replace("the-signing-secret", "short")
+    _change(path, broken + SLACK.replace("shop", "desk") + SLACK.replace("shop", "fresh"))
+    assert registry.refresh()
+    assert set(registry.sources) == {"shop", "desk", "fresh"}
+    assert registry.sources["shop"].credentials.secrets == (b"the-signing-secret",)
+    assert registry.faults.keys() == {"shop"}
+    other = Registry(path)
+    assert set(other.sources) == {"desk", "fresh"}
+
+
+def test_a_file_that_is_suddenly_gone_or_empty_is_a_slip(tmp_path: Path) -> None:
+    path = _file(tmp_path, SLACK)
+    registry = Registry(path)
+    path.write_text("")
+    assert not registry.refresh()
+    path.unlink()
+    assert not registry.refresh()
+    assert set(registry.sources) == {"shop"}
+    assert registry.faults
+    path.write_text("[sources]")
+    assert registry.refresh()
+    assert registry.sources == {}
+
+
+def test_a_secret_in_a_file_of_its_own_is_followed(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("the-first-secret")
+    path = _file(tmp_path, SLACK.replace("the-signing-secret", f"file:{secret}"))
+    registry = Registry(path)
+    _change(secret, "the-second-secret")
+    assert registry.refresh()
+    assert registry.sources["shop"].credentials.secrets == (b"the-second-secret",)

@@ -97,7 +97,7 @@ METRICS = {
     for name, value in vars(Metrics(CollectorRegistry())).items()
     if isinstance(value, MetricWrapperBase)
 }
-KNOWN_GAUGES_WITHOUT_UNIT = re.compile(r"_(open|pending|ready|up|info|in_progress|lag)$")
+KNOWN_GAUGES_WITHOUT_UNIT = re.compile(r"_(open|pending|ready|up|info|in_progress|lag|broken)$")
 
 
 def series(name: str) -> int:
