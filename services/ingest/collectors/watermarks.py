@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from services.ingest.companions import ORIGIN
 from services.ingest.flight import Fate, Gathering, Record
 from services.ingest.log import Log
-from services.ingest.companions import ORIGIN
 from shared import codec, ids, topics
 from shared.clock import Clock
 from shared.errors import Transient

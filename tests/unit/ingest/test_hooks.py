@@ -280,3 +280,42 @@ def test_kafka_away_is_503_and_a_body_too_large_413(rig: Any, settings: config.I
             assert (await site.send(b"x" * 1_001))[0] == 413
 
     _play(scenario)
+
+
+def test_a_bug_is_an_answer_a_metric_and_no_end(
+    rig: Any, settings: config.Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async def scenario() -> None:
+        async with _site(rig, settings) as site:
+            with monkeypatch.context() as patched:
+                patched.setattr(HookDoor, "_read", broken)
+                status, answer, _ = await site.send(["a"])
+                assert (status, answer["reason"]) == (500, "failed")
+            assert (await site.send(["a"]))[0] == 200
+
+    _play(scenario)
+    name = "tocsin_http_request_duration_seconds_count"
+    assert rig.metric(name, route="hooks", status="500") == 1
+
+
+def test_one_source_may_hold_half_of_the_memory(rig: Any, settings: config.Ingest) -> None:
+    small = msgspec.structs.replace(settings, max_hook_bytes=1_000, max_in_flight_bytes=1_500)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"x" * 900
+        await asyncio.sleep(5)  # the pause is the point
+
+    async def scenario() -> None:
+        async with _site(rig, small) as site:
+            url = f"{site.url}/v1/hooks/shop"
+            stranger = asyncio.create_task(site.session.post(url, data=slowly()).__aenter__())
+            answers = await asyncio.gather(stranger, return_exceptions=True)
+            [answer] = answers
+            assert isinstance(answer, aiohttp.ClientResponse)
+            assert answer.status == 503
+            assert (await site.send(["a"], source="keyed"))[0] == 200
+
+    _play(scenario)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -275,3 +276,49 @@ def test_a_paused_source_is_let_go_and_goes_on_where_it_was(rig: Any, paused: bo
         assert scripts["good"].starts == [None, "1"]
 
     _supervise(rig, play)
+
+
+def test_a_collector_that_hangs_in_its_end_holds_nobody_up(
+    rig: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.ingest.collectors.supervisor.END_S", 0.05)
+
+    class Hanging(Script):
+        async def pages(self, cursor: str | None) -> AsyncIterator[Page]:
+            try:
+                async for page in super().pages(cursor):
+                    yield page
+            finally:
+                self.closed += 1
+                for _ in range(40):
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.sleep(0.01)
+
+    async def play(supervisor: Supervisor, book: Book, scripts: dict[str, Script]) -> None:
+        scripts["good"] = Hanging(_page("a"))
+        await supervisor.own(frozenset(range(4)), 4, {})
+        await _until(scripts["good"].silent.is_set)
+        await asyncio.wait_for(supervisor.disown(), 2)
+        assert supervisor.running() == frozenset()
+
+    _supervise(rig, play)
+
+
+def test_a_collector_that_cannot_be_made_stops_no_other(rig: Any) -> None:
+    async def scenario() -> None:
+        script = Script(_page("a"))
+        book = Book({name: _source(name) for name in ("bad", "good")})
+
+        def make(source: Configured) -> Collector:
+            if source.name == "bad":
+                raise ValueError("not a key")
+            return script
+
+        supervisor = Supervisor(book, make, _outlet(rig, Naps()))  # type: ignore[arg-type]
+        await supervisor.own(frozenset(range(4)), 4, {})
+        await _until(script.silent.is_set)
+        assert supervisor.running() == {"good"}
+        await supervisor.stop()
+
+    asyncio.run(scenario())
+    assert rig.metric("tocsin_source_errors_total", source="bad", reason="refused") == 1
