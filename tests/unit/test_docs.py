@@ -321,7 +321,7 @@ def test_the_table_of_commands_is_that_of_the_command_line(tmp_path: Path) -> No
 
 def test_the_table_of_statuses_is_that_of_the_door() -> None:
     documented = {int(cells[0]) for cells in rows(README, "status")}
-    sources = "".join(inspect.getsource(module) for module in (answers, body, http))
+    sources = "".join(inspect.getsource(module) for module in (answers, body, gate, http))
     assert documented == {int(code) for code in re.findall(r"\b[245]\d\d\b", sources)}
 
 
