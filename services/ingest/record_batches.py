@@ -45,8 +45,8 @@ class Burst:
     @staticmethod
     def fits(producer: Any) -> bool:
         """Tell whether ``producer`` is made of what is relied on here."""
-        accumulator = getattr(producer, "_accumulator", None)
-        sender = getattr(producer, "_sender", None)
+        accumulator: Any = getattr(producer, "_accumulator", None)
+        sender: Any = getattr(producer, "_sender", None)
         return (
             all(hasattr(accumulator, part) for part in _PARTS)
             and hasattr(producer, "_metadata")
@@ -177,7 +177,7 @@ class Builder(DefaultRecordBatchBuilder):  # type: ignore[misc]  # kafka-python 
 
         Return the next one; ``offset`` is the number of the first within the batch.
         """
-        if self._first_timestamp is None:
+        if not self._num_records:
             self._first_timestamp = self._max_timestamp = now_ms
         self._max_timestamp = max(self._max_timestamp, now_ms)
         delta = _varint(now_ms - self._first_timestamp)

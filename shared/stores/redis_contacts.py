@@ -41,7 +41,8 @@ class RedisContacts:
         pairs = iter(contacts.items())
         while chunk := list(islice(pairs, CHUNK)):
             keys = [self._prefix + customer for customer, _ in chunk]
-            args = [self._ttl_s, *(said for _, said in chunk)]
+            args: list[int | bytes] = [self._ttl_s]
+            args += [said for _, said in chunk]
             await self._store(keys, args)
 
     async def _store(self, keys: list[str], args: list[int | bytes]) -> None:

@@ -79,7 +79,9 @@ class Rounds(Generic[T]):
 
     async def _answer(self, callers: list[tuple[Iterable[str], asyncio.Future[T]]]) -> None:
         try:
-            found = await self._look_up(list(dict.fromkeys(key for keys, _ in callers for key in keys)))
+            found = await self._look_up(
+                list(dict.fromkeys(key for keys, _ in callers for key in keys))
+            )
         except Exception as error:  # noqa: BLE001 (it is raised in every caller)
             for _, answer in callers:
                 if not answer.done():

@@ -20,7 +20,7 @@ from deploy.embedded.redis import EmbeddedRedis
 from tests.bench import peers, report
 from tests.bench.cluster import Cluster
 from tests.bench.contest import ROOT, Arena
-from tests.bench.run import PARTS, QUICK, TITLES, Bench, Plan
+from tests.bench.run import BARS, INTAKE, PARTS, QUICK, TITLES, Bench, Plan
 
 WORKERS = ("relay", "classifier", "escalation")
 
@@ -34,6 +34,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--memory-workers", type=_choice(WORKERS), default=("relay",), metavar=",".join(WORKERS)
     )
+    parser.add_argument("--minutes", type=float, help="how long the overload lasts")
     parser.add_argument("--json", action="store_true", help="print the JSON, not the tables")
     parser.add_argument("--out", type=Path, default=ROOT / "bench-results", help="directory")
     return parser.parse_args(argv)
@@ -55,6 +56,8 @@ def plan_of(options: argparse.Namespace) -> Plan:
     plan = QUICK if options.quick else Plan()
     if options.rounds:
         plan = replace(plan, rounds=options.rounds)
+    if options.minutes:
+        plan = replace(plan, overload_s=60.0 * options.minutes)
     return replace(plan, memory_workers=options.memory_workers)
 
 
@@ -81,6 +84,15 @@ def run(bench: Bench, parts: Sequence[str]) -> None:
         bench.pipeline()
     if "memory" in parts:
         bench.memory()
+    for part in INTAKE:
+        if part not in parts:
+            continue
+        if part in BARS:
+            bench.intake(part)
+        elif part == "normalise":
+            bench.normalise()
+        else:
+            bench.overload()
 
 
 def main(argv: Sequence[str]) -> int:

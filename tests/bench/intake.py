@@ -117,7 +117,7 @@ def sent(load: Load) -> Answers:
 
 def output(argv: list[str]) -> bytes:
     """Run a child of the bench to its end; return what it wrote."""
-    return subprocess.run(argv, check=True, cwd=ROOT, stdout=subprocess.PIPE).stdout  # noqa: S603
+    return subprocess.run(argv, check=True, cwd=ROOT, stdout=subprocess.PIPE).stdout
 
 
 def run(arena: Arena, cluster: Cluster, redis_url: str, load: Load) -> Intake:

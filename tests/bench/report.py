@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.intake import Intake
+from tests.bench.overload import Overload
 from tests.bench.stats import Latency, median
 from tests.bench.throughput import Run
 
@@ -46,6 +49,8 @@ class Results:
     latency: dict[str, list[Latency]] = field(default_factory=dict)
     pipeline: dict[str, list[Latency]] = field(default_factory=dict)
     memory: dict[str, list[float]] = field(default_factory=dict)
+    intake: dict[str, list[Intake]] = field(default_factory=dict)
+    overload: Overload | None = None
     bars: list[Bar] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -67,6 +72,10 @@ def show(results: Results, console: Console, titles: dict[str, str]) -> None:
             console.print(_latency(title, found))
     if results.memory:
         console.print(_memory(results.memory))
+    if results.intake:
+        console.print(_intake(results.intake))
+    if results.overload:
+        console.print(_overload(results.overload))
     if results.bars:
         console.print(_bars(results.bars))
     for note in results.notes:
@@ -123,6 +132,43 @@ def _memory(memory: dict[str, list[float]]) -> Table:
         figures = (samples[0], median(samples), max(samples))
         table.add_row(who, *(f"{figure:.0f}" for figure in figures))
     return table
+
+
+def _intake(intake: dict[str, list[Intake]]) -> Table:
+    columns = ("items/s (median)", "all rounds", "CPU µs/item", "p50 ms", "p99 ms", "answers")
+    table = _table("Intake, one process, everything on the same CPUs", "door", columns)
+    for door, runs in intake.items():
+        statuses = sum((Counter(run.statuses) for run in runs), Counter[str]())
+        table.add_row(
+            door,
+            f"{median(run.rate for run in runs):,.0f}",
+            " ".join(f"{run.rate / 1e3:.1f}k" for run in runs),
+            f"{median(run.cpu_us for run in runs):.0f}",
+            f"{median(run.p50 for run in runs):.0f}",
+            f"{median(run.p99 for run in runs):.0f}",
+            _counted(statuses),
+        )
+    return table
+
+
+def _overload(found: Overload) -> Table:
+    columns = ("offered/s", "taken in all", "in the log", "lost", "MiB start", "MiB max", "answers")
+    table = _table(f"Overload for {len(found.rss_mib)} s", "capacity", columns)
+    table.add_row(
+        f"{found.capacity:,.0f}/s",
+        f"{found.offered:,.0f}",
+        f"{found.acknowledged:,}",
+        f"{found.in_log:,}",
+        str(found.lost),
+        f"{found.rss_mib[0]:.0f}",
+        f"{max(found.rss_mib):.0f}",
+        _counted(found.statuses),
+    )
+    return table
+
+
+def _counted(statuses: Mapping[str, int]) -> str:
+    return " ".join(f"{status}:{count}" for status, count in sorted(statuses.items()))
 
 
 def _bars(bars: Sequence[Bar]) -> Table:

@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.bench import backlog, installations, latency, memory, pipeline, throughput
+from tests.bench import (
+    backlog,
+    installations,
+    intake,
+    latency,
+    memory,
+    normalising,
+    overload,
+    pipeline,
+    throughput,
+)
 from tests.bench.cluster import Cluster, Reader
 from tests.bench.contest import ALL, FAUST, HAND, OURS, QUIX, Arena
 from tests.bench.report import Results, bar
 from tests.bench.stats import median
 
+INTAKE = ("normalise", "http", "batch", "smtp", "overload")
 TITLES = {who.key: f"{who.title}, {who.guarantee}" for who in ALL}
-PARTS = ("relay", "latency", "cpu", "pipeline", "memory")
+PARTS = ("relay", "latency", "cpu", "pipeline", "memory", *INTAKE)
 RATES = (200.0, 2_000.0)
+BARS = {
+    "http": ("intake, single items", 5_000.0),
+    "batch": ("intake, batches of 500", 20_000.0),
+    "smtp": ("intake, mails", 1_000.0),
+}
 
 
 @dataclass(frozen=True)
@@ -26,10 +42,19 @@ class Plan:
     latency_s: float = 20.0
     backlog: int = 1_000_000
     memory_workers: tuple[str, ...] = ("relay",)
+    intake_s: float = 15.0
+    overload_s: float = 60.0
 
 
 QUICK = Plan(
-    rounds=1, warm_up_s=5.0, fast_events=200_000, slow_events=6_000, latency_s=8.0, backlog=200_000
+    rounds=1,
+    warm_up_s=5.0,
+    fast_events=200_000,
+    slow_events=6_000,
+    latency_s=8.0,
+    backlog=200_000,
+    intake_s=5.0,
+    overload_s=20.0,
 )
 
 
@@ -104,6 +129,50 @@ class Bench:
                     found = pipeline.measure(self.arena, port, topic, RATES[0], self.plan.latency_s)
                 print(f"  {title}: p50 {found.p50:.1f} p99 {found.p99:.1f} ms", flush=True)
                 self.results.pipeline.setdefault(title, []).append(found)
+
+    def intake(self, kind: str) -> None:
+        """Measure one door of a single ingest process; batches beside kafka-python alone."""
+        bare: list[float] = []
+        runs = self.results.intake.setdefault(kind, [])
+        for _ in range(self.plan.rounds):
+            if kind == "batch":
+                ours, alone = intake.against_bare(
+                    self.arena, self.cluster, self.redis_url, self.plan.intake_s
+                )
+                bare.append(alone)
+            else:
+                make = intake.singles if kind == "http" else intake.mails
+                load = make(self.plan.intake_s)
+                ours = intake.run(self.arena, self.cluster, self.redis_url, load)
+            print(f"  {kind}: {ours.rate:,.0f}/s {bare[-1:] or ''}", flush=True)
+            runs.append(ours)
+        what, bound = BARS[kind]
+        rate = median(run.rate for run in runs)
+        self.results.bars.append(bar(what, rate, "≥", bound, "/s"))
+        if bare:
+            ratio = median(run.rate / alone for run, alone in zip(runs, bare, strict=True))
+            self.results.notes.append(
+                f"kafka-python alone: {' '.join(f'{alone:,.0f}/s' for alone in bare)}"
+            )
+            self.results.bars.append(
+                bar("batches : kafka-python alone, same records", ratio, "≥", 0.8, " ×")
+            )
+
+    def normalise(self) -> None:
+        """Measure the pure part alone."""
+        found = normalising.measure(self.plan.intake_s)
+        self.results.bars.append(bar("parse and normalise a text of 1 kB", found, "≤", 250, " µs"))
+
+    def overload(self) -> None:
+        """Offer three times as much as is possible."""
+        found = overload.run(self.arena, self.cluster, self.redis_url, self.plan.overload_s)
+        self.results.overload = found
+        for what, value, sense, bound in (
+            ("overload: acknowledged and not in the log", found.lost, "≤", 0),
+            ("overload: answers but consent, 503 and 451", found.wrong, "≤", 0),
+            ("overload: memory at the end : near the begin", found.growth, "≤", 1.1),
+        ):
+            self.results.bars.append(bar(what, value, sense, bound))
 
     def memory(self) -> None:
         """Sample each worker over its backlog."""

@@ -1,4 +1,4 @@
-"""The senders of the intake runs: raw HTTP/1.1 and SMTP on kept connections, cheap enough to overload it.
+"""The senders of the intake runs: raw HTTP/1.1 and SMTP, cheap enough to overload it.
 
 Item n has an id of its own and is never sent twice. What was acknowledged is counted from the answers.
 """
@@ -18,22 +18,38 @@ import uvloop
 
 CUSTOMERS = 499_979
 TEXTS = (
-    "my parcel %d has not arrived after two weeks, and nobody answers the phone any more. I have "
-    "written three times; tell me what happens next or I will cancel the contract.",
-    "seit gestern Abend geht die Heizung nicht mehr, Vorgang %d. Wir haben kleine Kinder im Haus, "
-    "bitte schicken Sie noch heute jemanden vorbei, es sind nur noch zwölf Grad.",
-    "la aplicación se cierra cada vez que intento pagar el pedido %d. Ya la instalé de nuevo dos "
-    "veces y sigue igual, ¿cuándo piensan arreglarlo de una vez?",
-    "thank you for the quick repair of machine %d, the technician was friendly and on time. I "
-    "would recommend you to everybody in our street without thinking twice.",
-    "la facture %d est fausse pour la deuxième fois, vous avez compté trois mois au lieu d'un. Je "
-    "demande une correction et le remboursement avant la fin de la semaine.",
-    "charger %d got so hot last night that the cover melted and the table is burnt now. Call me on "
-    "+44 20 7946 0018, this is dangerous and should not be sold to anybody.",
-    "o pacote %d chegou aberto e faltava metade das peças. Quero saber quem vai pagar o transporte "
-    "de volta, porque não pretendo ficar com isto assim.",
-    "the second room on booking %d was never made up, and the night desk told us to wait until "
-    "Monday. Write to me at guest@example.com about the refund you promised.",
+    (
+        "my parcel %d has not arrived after two weeks, and nobody answers the phone any more. I have "
+        "written three times; tell me what happens next or I will cancel the contract."
+    ),
+    (
+        "seit gestern Abend geht die Heizung nicht mehr, Vorgang %d. Wir haben kleine Kinder im Haus, "
+        "bitte schicken Sie noch heute jemanden vorbei, es sind nur noch zwölf Grad."
+    ),
+    (
+        "la aplicación se cierra cada vez que intento pagar el pedido %d. Ya la instalé de nuevo dos "
+        "veces y sigue igual, ¿cuándo piensan arreglarlo de una vez?"
+    ),
+    (
+        "thank you for the quick repair of machine %d, the technician was friendly and on time. I "
+        "would recommend you to everybody in our street without thinking twice."
+    ),
+    (
+        "la facture %d est fausse pour la deuxième fois, vous avez compté trois mois au lieu d'un. Je "
+        "demande une correction et le remboursement avant la fin de la semaine."
+    ),
+    (
+        "charger %d got so hot last night that the cover melted and the table is burnt now. Call me on "
+        "+44 20 7946 0018, this is dangerous and should not be sold to anybody."
+    ),
+    (
+        "o pacote %d chegou aberto e faltava metade das peças. Quero saber quem vai pagar o transporte "
+        "de volta, porque não pretendo ficar com isto assim."
+    ),
+    (
+        "the second room on booking %d was never made up, and the night desk told us to wait until "
+        "Monday. Write to me at guest@example.com about the refund you promised."
+    ),
 )
 _ITEM = (
     b'{"id":"bench-%%d","channel":"email","author":"customer%%d@example.org","thread":"case-%%d",'
@@ -54,8 +70,8 @@ _TICK_S = 0.01
 class Load(msgspec.Struct, frozen=True):
     """Requests of ``batch`` items from number ``first`` on; ``rate`` items a second, 0: in turns.
 
-    ``path`` is that of HTTP; an empty one means SMTP. Only what is answered after ``warm_s`` counts for the rate. ``bits``: file for a byte per
-    acknowledged item, empty for none.
+    ``path`` is that of HTTP; an empty one means SMTP. Only what is answered after ``warm_s`` counts
+    for the rate. ``bits``: file for a byte per acknowledged item, empty for none.
     """
 
     port: int
@@ -131,7 +147,8 @@ class Sender:
         self.accepted += taken
         if time.monotonic() >= self.began + self.load.warm_s:
             self.measured += taken
-            self.milliseconds.append(seconds * 1e3)
+            if not self.load.bits:
+                self.milliseconds.append(seconds * 1e3)
 
     def _taken(self, first: int, status: str, body: bytes) -> int:
         """Return how many items are acknowledged; of a 503 those that are said to be."""
@@ -159,11 +176,9 @@ class Sender:
         self.ends = self.began + self.load.seconds
         self.idle = list(connections)
         await (self._offer() if self.load.rate else self._in_turns())
-        while any(connection.busy for connection in connections):
+        while any(connection.busy for connection in connections):  # noqa: ASYNC110
             await asyncio.sleep(_TICK_S)
         seconds = min(time.monotonic(), self.ends) - self.began - self.load.warm_s
-        if self.load.bits:
-            Path(self.load.bits).write_bytes(self.bits)
         return Answers(
             dict(self.statuses),
             self.accepted,
@@ -301,7 +316,11 @@ class Smtp(Connection):
 
 async def main(load: Load) -> Answers:
     """Send; return what came back."""
-    return await Sender(load).run()
+    sender = Sender(load)
+    answers = await sender.run()
+    if load.bits:
+        Path(load.bits).write_bytes(sender.bits)  # noqa: ASYNC240
+    return answers
 
 
 if __name__ == "__main__":
