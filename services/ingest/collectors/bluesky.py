@@ -35,6 +35,7 @@ SILENCE_S = 30.0
 
 GAP_S = 5.0
 PING_S = 20.0
+CLOSE_S = 2.0
 MAX_FRAME = 1_000_000
 _KEPT_US = 86_400 * 1_000_000
 _log = structlog.get_logger(__name__)
@@ -124,6 +125,7 @@ class Jetstream:
             return await self._around.http.ws_connect(
                 self._url,
                 params=query,
+                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_S),
                 heartbeat=PING_S,
                 max_msg_size=MAX_FRAME,
                 decode_text=False,

@@ -135,8 +135,10 @@ def test_each_source_is_read_by_one_process_and_taken_over_when_that_dies(
     assert (wire.readers[ONE], wire.readers[TWO]) == (1, 1)
     # One that is told to stop hands over at once.
     third = launch(topics_exist=False, ingest__sources_file=file)
+    third.wait_for(lambda: _up(third, ONE) is not _up(third, TWO), 20)
+    other.wait_for(lambda: _up(other, ONE) is not _up(other, TWO), 20)
     assert other.stop() == 0
-    third.wait_for(lambda: _up(third, ONE) and _up(third, TWO), SESSION_S)
+    third.wait_for(lambda: _up(third, ONE) and _up(third, TWO), SESSION_S + 4)
     wire.post(TWO, *_posts(14))
     third.wait_for(lambda: _texts(third)["rail 14"] == 1, 20)
 
