@@ -12,7 +12,7 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -75,11 +75,11 @@ class Share:
             for portion in portions
         ]
 
-    def mails(self, *, again: bool = False) -> list[Mail]:
-        """Return its mails, or those of them that are sent again."""
-        if self.door.name != SMTP:
-            return []
-        return [self._mail(row, again=again) for row in self.rows[:: AGAIN if again else 1]]
+    def mails(self, *, again: bool = False) -> Iterator[Mail]:
+        """Yield its mails, or those of them that are sent again."""
+        if self.door.name == SMTP:
+            for row in self.rows[:: AGAIN if again else 1]:
+                yield self._mail(row, again=again)
 
     def table(self, *, again: bool = False) -> list[Row]:
         """Return its rows that are imported, or those that are imported again."""
@@ -108,11 +108,11 @@ def shares(files: list[Path], limit: int | None) -> list[Share]:
 async def send(house: House, importer: Importer, some: list[Share], *, again: bool) -> None:
     """Send the rows of ``some`` through all of their doors at once."""
     parcels = [parcel for share in some for parcel in share.parcels(again=again)]
-    mails = [one for share in some for one in share.mails(again=again)]
+    mails = (one for share in some for one in share.mails(again=again))
     async with asyncio.TaskGroup() as group:
         if parcels:
             group.create_task(post_all(house.url, parcels))
-        if mails:
+        if any(share.door.name == SMTP for share in some):
             group.create_task(asyncio.to_thread(send_all, house.smtp_port, mails))
         for share in some:
             if table := share.table(again=again):

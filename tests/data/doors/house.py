@@ -63,6 +63,11 @@ class House:
         """Start everything; return when the doors are open."""
         self._stack.start()
 
+    def add(self, name: str, source: Source) -> None:
+        """Add a source; the service follows within a moment."""
+        with editing(self.sources_file) as found:
+            found[name] = source
+
     def stop(self) -> None:
         """Stop everything."""
         self._stack.stop()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tests.data.doors.ledger import Ledger
 
-CONNECTIONS = 6
+CONNECTIONS = 12
 ATTEMPTS = 12
 PAUSE_S = 0.5
 

@@ -11,19 +11,21 @@ from pathlib import Path
 
 import msgspec
 
-from services.ingest.channels.provider import Delivery
 from services.ingest.registry import Source
+from shared.events import Operation
 from tests.data.doors.audit import Found
 from tests.data.doors.house import BURST, RATE, House, has_smtp
+from tests.data.doors.jetstream import streaming
 from tests.data.doors.ledger import Ledger
 from tests.data.doors.mail import mailgun_mime
 from tests.data.doors.mailing import Mail, send_all
 from tests.data.doors.posting import Parcel, post_all
 from tests.data.doors.sealing import FORM, JSON, secret_of
 from tests.data.doors.writing import Written
-from tests.data.social_payloads import bluesky_outcome, frames, updates
+from tests.data.social_payloads import EVERYTHING, bluesky_outcome, frames, updates
 
 DEADLINE_S = 3.0
+LISTENING_S = 20.0
 POLL_S = 0.02
 BOUNCES = frozenset({"bounce_hard", "bounce_soft"})
 MAIL_GROUPS = {
@@ -98,7 +100,7 @@ def send(house: House, folder: Path) -> list[Outcome]:
     found.append(_hooks(house, "whatsapp", updates(folder)))
     files = sorted((folder / "postmark").glob("*.json"))
     found.append(_hooks(house, "postmark", [(path.name, path.read_bytes()) for path in files]))
-    found.append(_bluesky(folder))
+    found.append(_bluesky(house, folder))
     return found
 
 
@@ -110,7 +112,7 @@ def judged(outcomes: Iterable[Outcome], found: Found) -> list[Outcome]:
         judged.append(
             msgspec.structs.replace(
                 outcome,
-                events=outcome.events or origins.total(),
+                events=origins.total(),
                 bounces=sum(origins[origin] for origin in BOUNCES),
             )
         )
@@ -175,20 +177,29 @@ def _outcome(house: House, group: _Group, before: Counter[str]) -> Outcome:
     )
 
 
-def _bluesky(folder: Path) -> Outcome:
-    """Return what the collector's reader makes of the frames of a stream."""
-    counts: Counter[str] = Counter()
-    silent: list[str] = []
-    sent = 0
-    for name, frame in frames(folder):
-        sent += 1
-        delivery, cursor = bluesky_outcome(frame)
-        counts["received"] += len(delivery.items)
-        counts.update(f"ignored:{reason}" for reason in delivery.ignored)
-        counts.update(f"rejected:{unfit.reason}" for unfit in delivery.unfit)
-        if delivery == Delivery():
-            counts["skipped"] += 1
-            if cursor is None:
-                silent.append(name)
-    events = counts["received"]
-    return Outcome("bluesky", "stream reader", sent, {}, dict(counts), silent, events=events)
+def _bluesky(house: House, folder: Path) -> Outcome:
+    """Tell the frames to the collector; those that its reader takes must be counted as events."""
+    named = list(frames(folder))
+    wanted = [name for name, frame in named if _is_taken(frame)]
+    group = _Group("bluesky", "stream", Ledger(_source("bluesky")))
+    before = house.counts()
+    with streaming([frame for _, frame in named]) as stream:
+        options = {**EVERYTHING.options, "base_url": stream.url}
+        house.add(_source("bluesky"), Source(provider="bluesky", options=options))
+        if not stream.told.wait(LISTENING_S):
+            group.silent += wanted
+        deadline = time.monotonic() + DEADLINE_S
+        while (house.counts() - before)["received"] < len(wanted):
+            if time.monotonic() > deadline:
+                group.silent += wanted
+                break
+            time.sleep(POLL_S)
+        outcome = _outcome(house, group, before)
+    outcome.sent = len(named)
+    outcome.outcomes["skipped"] = len(named) - sum(outcome.outcomes.values())
+    return outcome
+
+
+def _is_taken(frame: bytes) -> bool:
+    delivery, _ = bluesky_outcome(frame)
+    return any(item.op is not Operation.DELETE for item in delivery.items)
