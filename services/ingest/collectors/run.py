@@ -109,7 +109,8 @@ class Run:
         now = asyncio.get_running_loop().time()
         if now >= self._store_at:
             self._store_at = now + STORE_EVERY_S
-            await self._store()
+            with suppress(Transient):  # the next one covers it: no reason to leave the stream
+                await self._store()
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Return once all of it is durable: a collector has nobody who would send it again."""

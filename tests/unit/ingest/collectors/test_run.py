@@ -146,6 +146,22 @@ def test_nothing_is_left_out_while_kafka_is_away(rig: Any) -> None:
     assert [mark.cursor for mark in _marks(rig)] == ["1"]
 
 
+def test_a_position_that_cannot_be_stored_is_no_reason_to_leave_the_stream(rig: Any) -> None:
+    async def scenario() -> None:
+        async def kafka_fails() -> None:
+            rig.log.fail_with = lambda: Transient("away")
+
+        async def kafka_is_back() -> None:
+            rig.log.fail_with = None
+
+        script = Script(_page(cursor="1", confirm=kafka_fails), _page(confirm=kafka_is_back))
+        await _read(rig, script, Naps())
+        assert script.starts == [None]
+
+    asyncio.run(scenario())
+    assert [mark.cursor for mark in _marks(rig)] == ["1"]  # at the end
+
+
 def test_a_fault_is_waited_out_longer_each_time_and_reading_goes_on_where_it_was(rig: Any) -> None:
     async def scenario() -> None:
         faults = [Transient("503"), Transient("503"), Transient("503"), ValueError("a bug")]
