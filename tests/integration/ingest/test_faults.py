@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +21,7 @@ from services.ingest.flight import Fate, Gathering, Record
 from services.ingest.kafka_settings import producer_settings
 from shared import config, topics
 from shared.metrics import Metrics
+from tests.bench import procfs
 
 pytestmark = pytest.mark.integration
 Launch = Callable[..., Any]
@@ -100,6 +103,76 @@ def test_a_batch_that_was_sent_before_the_freeze_does_not_wedge_the_producer(
     finally:
         kafka.resume()
     assert len(_received(service)) == 3_000
+
+
+class Load:
+    """Senders that go on whatever they are told, each with batches of new items."""
+
+    def __init__(self, service: Any, senders: int = 4, batch: int = 200) -> None:
+        self.acknowledged: set[str] = set()
+        self.statuses: Counter[int] = Counter()
+        self.fresh_at = 0.0
+        self._service = service
+        self._batch = batch
+        self._over = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._send, args=(number,)) for number in range(senders)
+        ]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _send(self, sender: int) -> None:
+        number = 0
+        while not self._over.is_set():
+            names = [f"{sender}-{number + place}" for place in range(self._batch)]
+            number += self._batch
+            answer = self._service.post(BATCH, b"\n".join(map(_item, names)))
+            self.statuses[answer.status] += 1
+            self.acknowledged.update(
+                result["id"]
+                for result in answer.json.get("results", ())
+                if result["status"] in {"accepted", "duplicate"}
+            )
+            if answer.status == 202:
+                self.fresh_at = time.monotonic()
+            elif answer.status == 503:
+                self._over.wait(0.1)
+
+
+def test_half_a_minute_without_kafka_under_load(launch: Launch, kafka: EmbeddedKafka) -> None:
+    """No false consent, nothing that was acknowledged is lost, and it goes on by itself."""
+    service = launch(ingest__request_deadline_s=3.0, ingest__max_in_flight=5_000)
+    with Load(service) as load:
+        service.wait_for(lambda: load.statuses[202] > 20)
+        before = procfs.rss_mib(service.process.pid)
+        kafka.pause()
+        paused = time.monotonic()
+        highest = before
+        try:
+            while time.monotonic() < paused + 30.0:
+                highest = max(highest, procfs.rss_mib(service.process.pid))
+                time.sleep(0.5)  # the pause is the point
+            assert load.fresh_at < paused + 1.0  # answers of what was written before
+        finally:
+            kafka.resume()
+        resumed = time.monotonic()
+        service.wait_for(lambda: load.fresh_at > resumed, 15.0)
+        service.wait_ready()
+    assert set(load.statuses) == {202, 503}
+    assert load.statuses[503] > 50
+    assert highest < before + 100.0
+    in_log = [json.loads(message.value())["native_id"] for message in _received(service)]
+    assert load.acknowledged <= set(in_log)
+    assert len(in_log) == len(set(in_log))
+    assert service.stop() == 0
 
 
 def test_being_told_to_stop_while_kafka_is_frozen_ends_in_time_and_says_so(
