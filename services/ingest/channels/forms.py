@@ -8,11 +8,8 @@ percent signs are decoded in steps (``urllib`` splits at each: 1.5 GB and 4.6 s 
 from __future__ import annotations
 
 import binascii
-import codecs
 import hashlib
 import re
-from encodings import normalize_encoding
-from encodings.aliases import aliases
 
 import msgspec
 from multipart import (  # type: ignore[import-untyped]
@@ -23,6 +20,7 @@ from multipart import (  # type: ignore[import-untyped]
     parse_options_header,
 )
 
+from services.ingest.channels.charsets import decoded
 from services.ingest.channels.hook import Hook
 from services.ingest.channels.rejection import Refusal, Rejected
 from shared.events import Attachment
@@ -35,19 +33,6 @@ MULTIPART = "multipart/form-data"
 
 _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 _STEP = 1 << 16
-_NAMES = aliases | {"windows_874": "cp874", "iso_8859_8_i": "iso8859_8", "x_sjis": "shift_jis"}
-_CHARSETS = frozenset(aliases.values()) - {"mbcs"} | {"koi8_u", "cp874", "utf_8_sig"}
-_MEANT = {  # what mail under these names really is in (WHATWG Encoding, section 4.2)
-    "ascii": "utf_8",
-    "latin_1": "cp1252",
-    "iso8859_9": "cp1254",
-    "tis_620": "cp874",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "euc_kr": "cp949",
-    "shift_jis": "cp932",
-}
-_MAX_CHARSET_CHARS = 40
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,25 +132,6 @@ def multipart(body: bytes, content_type: str) -> tuple[Part, ...]:
     except (MultipartError, UnicodeError) as error:
         raise Rejected(Refusal.BAD_VALUE, f"malformed multipart body: {error}") from error
     return tuple(found)
-
-
-def decoded(raw: bytes, charset: str) -> str:
-    """Return ``raw`` as text; an unknown charset is taken for UTF-8, what does not fit is replaced."""
-    return raw.decode(charset_of(charset), "replace")
-
-
-def charset_of(charset: str) -> str:
-    """Return Python's name of a character set that a sender states, UTF-8 if it is none.
-
-    Only those that Python has under a name of mail are used: a failed look-up is remembered for ever,
-    and ``punycode`` takes quadratic time.
-    """
-    name = normalize_encoding(charset.strip().lower()[:_MAX_CHARSET_CHARS])
-    name = _NAMES.get(name, name)
-    name = _MEANT.get(name, name)
-    if name not in _CHARSETS or not codecs.lookup(name)._is_text_encoding:
-        return "utf_8"
-    return name
 
 
 def _part(segment: MultipartSegment, content: bytes) -> Part:

@@ -151,26 +151,6 @@ def test_what_is_no_escape_stays() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["x-unknown", "punycode", "idna", "base64", "rot13", "zlib", "unicode_escape", "mbcs", "\x00",
-     "\udcff", "a" * 5_000, "../../etc", "utf-8\n", ""],
-)  # fmt: skip
-def test_a_charset_that_is_none_means_utf_8(name: str) -> None:
-    assert forms.decoded("é+".encode(), name) == "é+"
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [("ISO-8859-1", "é"), ("windows-1251", "Ж"), ("iso-2022-jp", "日本"), ("GB2312", "中"),
-     ("ks_c_5601-1987", "한"), ("KOI8-U", "ї"), ("windows-874", "ก"), ("utf-16", "é"),
-     ("gb2312", "镕"), ("us-ascii", "é"), ("iso-8859-1", "€")],
-)  # fmt: skip
-def test_charsets_of_mail(name: str, text: str) -> None:
-    real = {"windows-874": "cp874", "us-ascii": "utf-8", "iso-8859-1": "cp1252", "gb2312": "gbk"}
-    assert forms.decoded(text.encode(real.get(name, name)), name) == text
-
-
 @settings(deadline=2_000)
 @given(st.lists(st.tuples(st.text(), st.text()), max_size=20))
 def test_urlencoded_forms_come_back(fields: list[tuple[str, str]]) -> None:

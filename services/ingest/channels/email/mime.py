@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from email import message_from_bytes
 from email.message import Message
+from email.parser import BytesHeaderParser
 
 import fast_mail_parser as fast
 
-from services.ingest.channels import forms
+from services.ingest.channels import charsets
+from services.ingest.channels.email import standard
 from services.ingest.channels.email.mail import Headers, Mail, Report
 from services.ingest.channels.rejection import Refusal, Rejected
 from shared.events import Attachment
@@ -38,6 +39,7 @@ _BOUNDARY = re.compile(rb"(?m)^--[^\r\n]{1,200}\r?$")
 _CHARSET = re.compile(
     rb"charset\s{0,8}=\s{0,8}\"?((?!us-ascii)[a-z0-9][a-z0-9._:-]{1,40})", re.IGNORECASE
 )
+_HEADERS_ONLY = BytesHeaderParser()  # never looks at parameters, on which the whole one fails
 _MIME_LINE = re.compile(r"--\S|(?:content-[a-z-]+|mime-version):", re.IGNORECASE)
 _REPORTS = ("message/", "text/rfc822")
 
@@ -152,8 +154,8 @@ def _described(part: fast.PyLazyAttachment) -> Attachment:
 def described(name: str | None, media_type: str | None, content: bytes) -> Attachment:
     """Return the description of an attachment with this content."""
     return Attachment(
-        name=name or None,
-        media_type=(media_type or "").lower() or None,
+        name=charsets.whole(name or "") or None,
+        media_type=charsets.whole(media_type or "").lower() or None,
         size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
     )
@@ -182,7 +184,7 @@ def _decoded_again(data: bytes, text: str, html: str) -> tuple[str, str]:
 
 def guessed(content: bytes, charset: str | None = None) -> str:
     """Return text of which the charset is uncertain: as stated, as UTF-8, as cp1252."""
-    for name in (forms.charset_of(charset or "ascii"), "utf_8"):
+    for name in (charsets.known(charset or ""), charsets.UTF_8):
         try:
             return content.decode(name)
         except UnicodeError:
@@ -203,9 +205,12 @@ def _slow(data: bytes, raw: bytes) -> Mail:
     small = len(data) <= _MAX_SLOW_BYTES and data.count(b"boundary") <= _MAX_SLOW_PARTS
     if not small or len(_BOUNDARY.findall(data)) > _MAX_SLOW_BYTES // 4096:
         return _flat(data, raw)
+    message = standard.parsed(data)
+    if message is None:
+        return _flat(data, raw)
     try:
-        return _standard(message_from_bytes(data), raw)
-    except (RecursionError, ValueError, LookupError, TypeError, AttributeError, IndexError):
+        return _standard(message, raw)
+    except standard.FAILURES:
         return _flat(data, raw)
 
 
@@ -246,8 +251,7 @@ def _flat(data: bytes, raw: bytes) -> Mail:
     text = "\n".join(
         line for line in guessed(body[:MAX_BODY]).splitlines() if not _MIME_LINE.match(line)
     )
-    message = message_from_bytes(head[:_MAX_HEADERS] + b"\r\n\r\n")
-    headers = _headers(message)
+    headers = _headers(_HEADERS_ONLY.parsebytes(head[:_MAX_HEADERS] + b"\r\n\r\n"))
     return Mail(
         headers=headers,
         sender=headers.first("from"),
@@ -266,4 +270,4 @@ def _headers(message: Message) -> Headers:
     try:
         return Headers(fast.parse_email(block.encode("utf-8", "surrogateescape")).headers)
     except fast.ParseError:
-        return Headers.of((name, str(value)) for name, value in message.raw_items())
+        return Headers.of((name, charsets.whole(str(value))) for name, value in message.raw_items())

@@ -17,7 +17,6 @@ from services.ingest.channels.hook import Hook
 from services.ingest.channels.item import Item
 from services.ingest.channels.phone import contact_lens
 from services.ingest.channels.phone.calls import call_item
-from services.ingest.channels.phone.tokens import check_bearer
 from services.ingest.channels.phone.transcript import bounded
 from services.ingest.channels.provider import (
     DAY_S,
@@ -36,6 +35,7 @@ from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.channels.signatures import unbase64
 from services.ingest.channels.times import stated
+from services.ingest.channels.tokens import check_bearer
 from shared.events import CallOutcome, Channel
 
 _FROM_CUSTOMER = frozenset({"INBOUND", "TRANSFER", "QUEUE_TRANSFER", "CALLBACK", "WEBRTC_API"})

@@ -30,7 +30,6 @@ from services.ingest.channels.item import Item
 from services.ingest.channels.phone import captions
 from services.ingest.channels.phone.calls import call_item
 from services.ingest.channels.phone.speakers import CUSTOMER_CHANNEL, channel_role, role
-from services.ingest.channels.phone.tokens import check_bearer
 from services.ingest.channels.phone.transcript import (
     NOTHING,
     Spoken,
@@ -53,6 +52,7 @@ from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Rejected
 from services.ingest.channels.signatures import check_age, check_hmac, seconds
 from services.ingest.channels.times import stated
+from services.ingest.channels.tokens import check_bearer
 from shared.events import CallOutcome, Channel, Operation, Role, Transcript, Turn
 
 HEADER = "x-tocsin-signature"

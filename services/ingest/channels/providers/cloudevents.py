@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -30,14 +30,16 @@ from services.ingest.channels.provider import (
 )
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
-from services.ingest.channels.signatures import check_token, require, unbase64
+from services.ingest.channels.signatures import unbase64
 from services.ingest.channels.times import stated
+from services.ingest.channels.tokens import check_bearer
 from shared.events import Channel
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 MAX_BATCH = 10_000
 _JSON = re.compile(r"(?:application|text)/(?:[\w.+-]*\+)?json|")
+_BACKSLASH = re.compile(r"\\(.)", re.DOTALL)
 _DELETED = re.compile(r"(?:^|[._\-/:])(?:deleted|removed)(?:[._\-/:]?v\d+)?$", re.IGNORECASE)
 
 
@@ -56,11 +58,8 @@ class Event(msgspec.Struct, frozen=True):
 
 
 def verify(hook: Hook, credentials: Credentials, _settings: Settings) -> Proof:
-    """Check the bearer token (RFC 6750)."""
-    scheme, _, token = hook.header("authorization").partition(" ")
-    require(scheme.lower() == "bearer", "the bearer token is missing")
-    check_token(credentials, token.strip(), what="bearer token")
-    return Proof("bearer")
+    """Check the token."""
+    return check_bearer(hook, credentials)
 
 
 def parse(hook: Hook, settings: Settings) -> Delivery:
@@ -89,7 +88,9 @@ def _batch(body: bytes, layout: Layout) -> Delivery:
 def _binary(hook: Hook) -> Event:
     """Return the event whose attributes are headers; a time that is not stated stays unstated."""
     given: Mapping[str, str] = {
-        name[3:]: unquote(value) for name, value in hook.headers.items() if name.startswith("ce-")
+        name[3:]: _unescaped(value)
+        for name, value in hook.headers.items()
+        if name.startswith("ce-")
     }
     for name in ("id", "source", "type"):
         if not given.get(name):
@@ -106,6 +107,16 @@ def _binary(hook: Hook) -> Event:
         datacontenttype=hook.content_type,
         data=msgspec.Raw(_body(hook)),
     )
+
+
+def _unescaped(value: str) -> str:
+    """Return what a header stands for: quotes and percent signs undone once (section 3.1.3.2).
+
+    Old senders put bytes there as they are; what is no UTF-8 is replaced.
+    """
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        value = _BACKSLASH.sub(r"\1", value[1:-1])
+    return unquote_to_bytes(value.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
 
 
 def _body(hook: Hook) -> bytes:

@@ -20,7 +20,6 @@ import msgspec
 from services.ingest.channels.hook import Hook
 from services.ingest.channels.phone.calls import call_item
 from services.ingest.channels.phone.speakers import role
-from services.ingest.channels.phone.tokens import check_bearer
 from services.ingest.channels.phone.transcript import FAILED, bounded, conversation, milliseconds
 from services.ingest.channels.provider import (
     Capability,
@@ -34,6 +33,7 @@ from services.ingest.channels.provider import (
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.channels.times import stated
+from services.ingest.channels.tokens import check_bearer
 from shared.events import CallOutcome, Channel, Role, Turn
 
 ENGINE = "whisper"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from services.ingest.channels.email.message import from_parts
@@ -237,3 +239,7 @@ def test_bounces_of_a_provider_that_parsed_them() -> None:
         headers=(("Content-Type", "text/plain"),),
     )
     assert from_parts(parts, Envelope(), SETTINGS, NOW).origin is Origin.BOUNCE_HARD
+
+
+def test_the_library_writes_no_traceback_for_every_hostile_mail() -> None:
+    assert not logging.getLogger("flufl.bounce").isEnabledFor(logging.CRITICAL)

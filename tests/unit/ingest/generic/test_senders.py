@@ -132,3 +132,30 @@ def test_deep_data_is_read_or_refused(depth: int) -> None:
     hook = Hook(url="https://x.example", headers={"webhook-id": "1"}, body=body, now=NOW_MS)
     with pytest.raises(Rejected):
         standard_webhooks.parse(hook, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("header", "meant"),
+    [
+        ("Gr%C3%B6%C3%9Fe%20%22a%22", 'Größe "a"'),
+        ("100%", "100%"),
+        ("%25C3", "%C3"),
+        ('"a \\"b\\" %20"', 'a "b"  '),
+        ("Größe", "Größe"),
+        ("gr\udcc3\udcb6\udcdf", "grö\ufffd"),
+        ("%ED%A0%80", "\ufffd" * 3),
+        ('"', '"'),
+    ],
+)
+def test_headers_of_binary_events_are_unescaped_once(header: str, meant: str) -> None:
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": "1",
+        "ce-source": "/s",
+        "ce-type": "t",
+        "ce-subject": header,
+        "content-type": "text/plain",
+    }
+    hook = Hook(url="https://x.example/", headers=headers, body=b"Hello", now=NOW_MS)
+    (found,) = cloudevents.parse(hook, SETTINGS).items
+    assert found.attributes["ce_subject"] == meant
