@@ -167,10 +167,7 @@ def rotate(
 @click.pass_context
 def pause(context: click.Context, name: str, as_json: bool) -> None:
     """Pause NAME: requests are answered with 503, so that their senders keep them."""
-    import msgspec
-
-    _change(context, name, lambda source: msgspec.structs.replace(source, paused=True))
-    _done(name, "paused", as_json)
+    _set_paused(context, name, True, as_json)
 
 
 @command.command()
@@ -179,10 +176,7 @@ def pause(context: click.Context, name: str, as_json: bool) -> None:
 @click.pass_context
 def resume(context: click.Context, name: str, as_json: bool) -> None:
     """Take requests of NAME again."""
-    import msgspec
-
-    _change(context, name, lambda source: msgspec.structs.replace(source, paused=False))
-    _done(name, "active", as_json)
+    _set_paused(context, name, False, as_json)
 
 
 @command.command()
@@ -244,6 +238,13 @@ def _made(provider: str) -> str | None:
 
 def _path(context: click.Context) -> Path:
     return Path(loaded(context).config.ingest.sources_file)
+
+
+def _set_paused(context: click.Context, name: str, paused: bool, as_json: bool) -> None:
+    import msgspec
+
+    _change(context, name, lambda source: msgspec.structs.replace(source, paused=paused))
+    _done(name, "paused" if paused else "active", as_json)
 
 
 def _change(context: click.Context, name: str, change: Callable[[Source], Source]) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from deploy.embedded.redis import EmbeddedRedis
-from deploy.embedded.service import StartError
 from shared.errors import Transient
 from shared.ports import Dedupe
 from shared.stores.memory_dedupe import MemoryDedupe
@@ -21,18 +19,6 @@ from shared.stores.redis_rounds import CHUNK, HOLD_OFF_S
 TTL_S = 1.0
 Scenario = Callable[[Dedupe], Awaitable[None]]
 Play = Callable[[Scenario], None]
-
-
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
-    try:
-        server = EmbeddedRedis(tmp_path_factory.mktemp("redis")).start()
-    except (StartError, OSError) as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no redis: {error}")
-    yield server
-    server.stop()
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
