@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from services.ingest.channels.normalise.scan import Found, Kind, Scan
+from services.ingest.channels.normalise.scan import DATE, Found, Kind, Scan
 
 MIN_DIGITS, MAX_DIGITS = 13, 19
 
@@ -93,7 +93,11 @@ def _longest(text: str, groups: list[tuple[int, int]], at: int) -> int | None:
 def _matches(text: str, start: int, end: int, count: int) -> bool:
     if not MIN_DIGITS <= count <= MAX_DIGITS:
         return False
-    return is_card("".join([_digit(char) for char in text[start:end] if char.isdecimal()]))
+    raw = text[start:end]
+    return (
+        is_card("".join([_digit(char) for char in raw if char.isdecimal()]))
+        and DATE.search(raw) is None
+    )
 
 
 def _digit(char: str) -> str:

@@ -17,7 +17,7 @@ import re2
 from phonenumbers import NumberParseException
 
 from services.ingest.channels.normalise import national
-from services.ingest.channels.normalise.scan import Found, Kind, Scan, before
+from services.ingest.channels.normalise.scan import DATE, Found, Kind, Scan, before
 
 _SEPARATOR = r"[ \u00a0\u2000-\u200a\u202f().\-‐‑–/·－ー．]{0,3}"
 _RUN = re.compile(rf"\d(?:{_SEPARATOR}\d){{6,}}")
@@ -256,7 +256,7 @@ def _is_national_phone(
 
 
 def _is_quantity(raw: str, text: str, end: int, place: _Place) -> bool:
-    """Return whether the digits ``raw``, up to ``end``, are a price, a large number or a decimal."""
+    """Return whether ``raw``, which ends at ``end``, is a price, a large number, a decimal or dates."""
     if place.context.rstrip().endswith(_CURRENCY):
         return True
     if _MONEY_AFTER.match(text, end) or _MONEY_BEFORE.search(place.context):
@@ -265,7 +265,7 @@ def _is_quantity(raw: str, text: str, end: int, place: _Place) -> bool:
         return False
     if grouped := _GROUPED.fullmatch(raw):
         return len(raw) < 11 or grouped[1] != " "  # "612 345 678" is a number to call in Spain
-    return _DECIMAL.fullmatch(raw) is not None
+    return _DECIMAL.fullmatch(raw) is not None or DATE.search(raw) is not None
 
 
 def _in_plan(number: str, region: str | None, scan: Scan, possible: int = 0) -> bool:

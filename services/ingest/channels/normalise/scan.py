@@ -18,6 +18,11 @@ MAX_CHECKS = 200
 """Costly checks (numbering plans, check digits) that one text may take: 4 ms at worst."""
 
 _GLUE = re.compile(r"[A-Za-z0-9@_+#=/~%'-]")
+DATE = re.compile(
+    r"(?<!\d)(?:\d{1,2}([-./])\d{1,2}\1(?:19|20)\d\d|(?:19|20)\d\d([-./])\d{1,2}\2\d{1,2})(?!\d)"
+)
+"""A full date; what has one in it is a list of dates and no number of anybody."""
+
 PLACEHOLDER = re.compile(r"\[(?:email|phone|card|iban|national_id|ip|secret)\]")
 
 

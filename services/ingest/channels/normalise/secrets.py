@@ -37,18 +37,23 @@ _TOKEN = re.compile(
     r")",
     re.ASCII,
 )
-_SCHEME = re.compile(r"(?<![A-Za-z])[Bb](?:earer|asic) +([A-Za-z0-9_\-.~+/=]{16,})")
+_SCHEME = re.compile(
+    r"(?<![A-Za-z])[Bb](?:earer|asic) +(?=[^\s0-9A-Z]{0,256}[0-9A-Z])([A-Za-z0-9_\-.~+/=]{16,})"
+)
 _SIGN = re.compile(r"[:=：＝][ \t\"'«“]{0,3}([^\s\"'»”,;&<>]{3,})")
 _NAMED = re.compile(
-    r"(?:pass(?:word|wort|code|phrase|e)?|passwd|pwd|kennwort|contrase(?:ñ|n)a|clave|senha"
-    r"|mot de passe|mdp|parola(?: d'ordine)?|wachtwoord|has(?:ł|l)o|парол[ьяею]|пин(?:-?код)?"
+    r"(?:pass(?:word|wort|code|phrase)|passwd|pwd|kennwort|contrase(?:ñ|n)a"
+    r"|mot de passe|mdp|wachtwoord|has(?:ł|l)o|парол[ьяею]|пин(?:-?код)?"
     r"|şifre(?:m|si)?|sifre"
     r"|l(?:ö|o)senord|adgangskode|passord|salasana|jelsz(?:ó|o)|heslo|密码|密碼|パスワード|暗証番号|비밀번호|암호"
     r"|كلمة (?:المرور|السر)|סיסמ[הא]|पासवर्ड|mật khẩu|รหัสผ่าน|κωδικός"
-    r"|(?:api|access|secret|private|auth|client)[ _-]?(?:key|token|secret)|token|secret|apikey"
-    r"|pin(?:[ -]?code)?|cvv2?|cvc2?|cvn|tan|otp)"
+    r"|(?:api|access|secret|private|auth|client)[ _-]?(?:key|token|secret)|apikey"
+    r"|(?P<weak>\bpasse?|clave|senha|parola(?: d'ordine)?|token|secret"
+    r"|\bpin(?:[ -]?code)?|cvv2?|cvc2?|cvn|\btan|\botp))"
     r"(?: ?\([^)]{0,10}\))?[ \"']{0,2}$"
 )
+"""``weak``: words that mean other things as well, so a plain word behind them is no secret."""
+
 _TOLD = re.compile(
     r"(?:password|passwort|passcode|passphrase|kennwort|contraseña|senha|mot de passe|wachtwoord"
     r"|пароль|hasło|şifrem?)[ \t]{1,3}(?:is|was|ist|war|lautet|es|era|est|è|é|jest|to|-|–|=)?[ \t]{0,3}"
@@ -103,7 +108,10 @@ def _named(text: str) -> Iterator[Found]:
     """Yield the values after a colon or an equals sign that a word for a secret stands before."""
     for match in _SIGN.finditer(text):
         name = text[max(0, match.start() - _NAME_REACH) : match.start()].casefold()
-        if _NAMED.search(name) and not _harmless(match[1]):
+        named = _NAMED.search(name)
+        if named is None or _harmless(match[1]):
+            continue
+        if named["weak"] is None or not match[1].rstrip(".!?)").isalpha():
             yield Found(match.start(1), match.end(1), Kind.SECRET)
 
 
