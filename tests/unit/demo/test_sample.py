@@ -9,10 +9,11 @@ import msgspec
 
 from deploy.demo.items import lines
 from services.classifier.severity import Classifier
-from services.ingest.channels.build import build
-from services.ingest.channels.generic import parse
 from services.ingest.channels.rejection import Rejected
+from services.ingest.prepare import Door, Preparer, Raw
+from shared.clock import ManualClock
 from shared.events import FeedbackReceived, Severity
+from shared.topics import Names
 
 URGENT = {Severity.CRITICAL, Severity.HIGH}
 
@@ -29,15 +30,12 @@ class Label(msgspec.Struct):
 
 def sample() -> tuple[list[FeedbackReceived], list[Rejected]]:
     """Return the sample's items, re-deliveries included, and the refused lines."""
-    good, bad = [], []
-    for raw in lines(None):
-        try:
-            item = parse(raw)
-        except Rejected as refused:
-            bad.append(refused)
-        else:
-            good.append(build(item, tenant="t", source=item.source or "s", secret=b"k", now=0))
-    return good, bad
+    preparer = Preparer("t", b"k", Names(), ManualClock())
+    prepared = [preparer.prepare(Raw(raw), Door()) for raw in lines(None)]
+    return (
+        [item.event for item in prepared if item.event is not None],
+        [item.rejected for item in prepared if item.rejected is not None],
+    )
 
 
 def labels() -> dict[str, Label]:
