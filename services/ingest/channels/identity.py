@@ -31,6 +31,7 @@ _NOBODY = frozenset({
     "private", "restricted", "unavailable", "withheld", "caller id blocked", "deleted", "[deleted]",
     "[removed]", "a google user", "google user",
 })  # fmt: skip
+_NOTHING_SHOWN = Author(role=Role.CUSTOMER)
 _PUBLIC_NAMES = frozenset({Channel.SOCIAL, Channel.REVIEWS})
 
 
@@ -80,12 +81,11 @@ def identifiers(item: Item, source: str, region: str | None = None) -> Identifie
 
 def public_author(item: Item) -> Author | None:
     """Return the author for display: public names only, never an address or a number."""
-    author = _folded(item.author)
     handle = item.handle
     if (
         handle is None
-        and author is not None
         and item.channel in _PUBLIC_NAMES
+        and (author := _folded(item.author)) is not None
         and not _is_address(author, item.channel)
     ):
         handle = item.author
@@ -97,7 +97,7 @@ def public_author(item: Item) -> Author | None:
     shown = Author(
         name=name, handle=handle, role=item.role, verified=item.badge, country=item.country
     )
-    return None if shown == Author(role=Role.CUSTOMER) else shown
+    return None if shown == _NOTHING_SHOWN else shown
 
 
 def _is_address(folded: str, channel: Channel) -> bool:

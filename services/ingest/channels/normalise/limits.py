@@ -58,7 +58,9 @@ def bounded_attributes(given: Mapping[str, Scalar]) -> dict[str, Scalar]:
     The order of the sender does not matter, so a redelivery keeps the same ones; our own
     (``tocsin.…``) come first.
     """
-    size = sum(_size(name, value) for name, value in given.items())
+    size = 0
+    for name, value in given.items():
+        size += _size(name, value)
     if len(given) <= MAX_ATTRIBUTES and size <= MAX_ATTRIBUTE_BYTES:
         return dict(given)
     left = MAX_ATTRIBUTE_BYTES - len(DROPPED) - 8

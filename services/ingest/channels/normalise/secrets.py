@@ -17,11 +17,11 @@ _KEY_BLOCK = re.compile(
     r".*?(?:-----END [A-Z ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----|\Z)",
     re.DOTALL,
 )
-_MARKS = re2.compile(
+_TOKEN_MARKS = (
     r"AKIA|ASIA|AIza|eyJ|gh[pousr]_|github_pat_|k_live_|k_test_|sk-|xox|xapp-|glpat-|whsec_|SG\."
     r"|npm_|pypi-|hf_|shp(?:at|ca|pa|ss)_|dop_v1_|ya29\.|EAA"
 )
-"""One linear search for the beginnings of all tokens."""
+_MARKS = re2.compile(_TOKEN_MARKS)
 
 _TOKEN = re.compile(
     r"(?<![A-Za-z0-9_])(?:"
@@ -60,9 +60,13 @@ _TOLD = re.compile(
     r"[\"'«“]?([^\s\"'»”,;]{6,64})",
     re.IGNORECASE,
 )
-_TOLD_MARKS = re2.compile(
-    r"(?i)ass(?:word|wort|code|phrase)|ennwort|ontraseña|enha|de passe|achtwoord|арол|asło|ifre"
+_TOLD_MARKS = (
+    r"ass(?:word|wort|code|phrase)|ennwort|ontraseña|enha|de passe|achtwoord|арол|asło|ifre"
 )
+_TOLD_MARK = re2.compile(f"(?i){_TOLD_MARKS}")
+_ANY_MARK = re2.compile(f"{_TOKEN_MARKS}|(?i:{_TOLD_MARKS})")
+"""One linear search for the beginnings of all tokens, and for words for a password."""
+
 _USERINFO = re.compile(r"(?<=://)([^\s/?#@\[\]]{1,256})@")
 _QUERY = re.compile(
     r"[?&#;](?:access_?token|id_?token|refresh_?token|auth(?:_?token)?|token|api_?key|apikey|key"
@@ -77,7 +81,8 @@ def redact_secrets(text: str, scan: Scan, digits: bool) -> str:
     """Return ``text`` without secrets; ``digits``: there is at least one digit in it."""
     if "-----BEGIN" in text:
         text = scan.replace(text, _spans(_KEY_BLOCK, text))
-    if digits and _MARKS.search(text):
+    marked = digits and _ANY_MARK.search(text) is not None
+    if marked and _MARKS.search(text):
         text = scan.replace(text, _spans(_TOKEN, text))
     if "earer " in text or "asic " in text:
         text = scan.replace(text, _spans(_SCHEME, text, 1))
@@ -85,7 +90,7 @@ def redact_secrets(text: str, scan: Scan, digits: bool) -> str:
         text = redact_link(text, scan)
     if ":" in text or "=" in text or "：" in text or "＝" in text:
         text = scan.replace(text, _named(text))
-    if digits and _TOLD_MARKS.search(text):
+    if marked and _TOLD_MARK.search(text):
         text = scan.replace(text, _told(text))
     return text
 
