@@ -9,6 +9,9 @@ import msgspec
 from tests.data.doors.audit import Line
 from tests.data.doors.payloads import Outcome
 
+RECOGNISED = 0.97
+"""So many bounces have to be recognised as such."""
+
 
 class Result(msgspec.Struct):
     """All that a run found. ``seconds`` and ``rates`` (items/s) are by file."""
@@ -24,10 +27,15 @@ class Result(msgspec.Struct):
 
 
 def judge(result: Result) -> bool:
-    """Tell whether all that went in came out: as events, or as dead letters that say why."""
+    """Tell whether all rows came out once, no payload without a trace, and bounces as what they are."""
     public = all(line.clean for line in result.lines)
     payloads = all(not outcome.silent for outcome in result.payloads)
-    return public and payloads and result.resent == result.recognised
+    bounces = all(
+        outcome.bounces >= RECOGNISED * outcome.events
+        for outcome in result.payloads
+        if outcome.group.startswith("bounces")
+    )
+    return public and payloads and bounces and result.resent == result.recognised
 
 
 def markdown(result: Result) -> str:
