@@ -22,7 +22,7 @@ from services.ingest.sources.fetching import Fetcher
 from services.ingest.sources.gate import Gate
 from services.ingest.sources.hooks import HookDoor
 from services.ingest.sources.http import HttpDoor
-from services.ingest.sources.keys import Keys, check_exposure
+from services.ingest.sources.keys import Callers, Keys, check_exposure
 from services.ingest.sources.public_keys import PublicKeys, fetch
 from services.ingest.sources.server import Server
 from services.ingest.sources.smtp import SmtpDoor
@@ -77,13 +77,13 @@ def _compose(settings: Config) -> Parts:
     rates = Limits(time.monotonic)
     fetcher = Fetcher(core.clock, metrics)
     app = web.Application()
-    HttpDoor(core.intake, keys, limits, Bodies(limits.max_in_flight_bytes)).add_routes(app, gate)
+    HttpDoor(
+        core.intake, Callers(keys, registry), rates, limits, Bodies(limits.max_in_flight_bytes)
+    ).add_routes(app, gate)
     HookDoor(
         core.intake,
         registry,
-        Bodies(
-            limits.max_in_flight_bytes
-        ),  # its own: strangers may fill it before they prove anything
+        Bodies(limits.max_in_flight_bytes),  # its own: strangers fill it before they prove anything
         PublicKeys(fetch, time.monotonic),
         core.nonces,
         rates,

@@ -11,7 +11,7 @@ import structlog
 from services.ingest.channels import generic, wire
 from services.ingest.channels.build import Binding, build, content_hash
 from services.ingest.channels.identity import Identifiers, identifiers
-from services.ingest.channels.item import Item
+from services.ingest.channels.item import DERIVED, Item
 from services.ingest.channels.normalise import normalise
 from services.ingest.channels.normalise.limits import bounded_id
 from services.ingest.channels.provider import Settings, Unfit
@@ -28,8 +28,6 @@ from shared.events import Channel, FeedbackReceived, Flag, Origin, Repeat, Role
 DEFAULT_SOURCE = "api"
 ANY_SOURCE = "*"
 GENERIC = "generic"
-DERIVED = "derived:"
-"""So begin ids and revisions that a channel made of the words of an item, redacted or not."""
 
 _CUSTOMERS = frozenset({Role.CUSTOMER, Role.UNKNOWN})
 _PEOPLE = frozenset({Origin.HUMAN, Origin.BULK})
@@ -155,7 +153,7 @@ class Preparer:
             item.channel is not Channel.EMAIL and _ADDRESS.search(native_id)
         ):
             return self._keyed(native_id)
-        return bounded_id(native_id)
+        return bounded_id(native_id) or "gen:" + self._keyed(item.text)
 
     def repeated(self, prepared: Prepared, repeat: Repeat) -> None:
         """Mark ``prepared``, which is not written yet, as a repetition."""
@@ -201,12 +199,16 @@ class Preparer:
         )
 
     def _without_derived(self, item: Item) -> Item:
-        native_id, revision = self.known_by(item), item.revision
+        native_id, revision, thread_id = self.known_by(item), item.revision, item.thread_id
         if revision is not None and revision.startswith(DERIVED):
             revision = self._keyed(revision)
-        if native_id == item.native_id and revision == item.revision:
+        if thread_id is not None and thread_id.startswith(DERIVED):
+            thread_id = self._keyed(thread_id)
+        if (native_id, revision, thread_id) == (item.native_id, item.revision, item.thread_id):
             return item
-        return msgspec.structs.replace(item, native_id=native_id, revision=revision)
+        return msgspec.structs.replace(
+            item, native_id=native_id, revision=revision, thread_id=thread_id
+        )
 
     def _resolve(self, own: str, who: Identifiers) -> Resolution:
         if not self._links and len(who.verified) < 2:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -33,6 +32,7 @@ from services.ingest.outcome import Result, Status
 from services.ingest.prepare import Entry
 from services.ingest.registry import Configured, Registry, door
 from services.ingest.sources import answers
+from services.ingest.sources.admission import PAUSED_RETRY_S, admit
 from services.ingest.sources.answers import Refused
 from services.ingest.sources.body import Bodies
 from services.ingest.sources.fetching import Fetcher
@@ -44,7 +44,6 @@ from shared.clock import Clock
 from shared.errors import Transient
 from shared.ports import Nonces
 
-PAUSED_RETRY_S = 300
 LOG_EVERY_S = 10.0
 LARGE = 256 * 1024
 """Bytes of a body above which checking and parsing may take longer than others should wait."""
@@ -103,7 +102,7 @@ class HookDoor:
         except Unauthentic as unproven:
             self._report(source, unproven)
             raise _unauthorized() from unproven
-        self._admit(source)
+        admit(source, self._limits)
         delivery = await self._fetched(source, await _apart(hook, self._read, source, hook))
         for reason in delivery.ignored:
             self._metering.ignored(source.provider.channel, reason)
@@ -127,15 +126,6 @@ class HookDoor:
         if source is None or source.provider.parse is None:
             raise _unauthorized()
         return source
-
-    def _admit(self, source: Configured) -> None:
-        """Turn a proven sender away that has to wait."""
-        if source.source.paused:
-            raise Refused(503, "paused", "this source is paused", retry_after_s=PAUSED_RETRY_S)
-        wait = self._limits.wait_s(source.name, source.source)
-        if wait > 0:
-            text = f"more than {source.source.rate:g} items a second"
-            raise Refused(429, "rate_limited", text, retry_after_s=math.ceil(wait))
 
     def _as_hook(self, request: web.Request, body: bytes) -> Hook:
         headers: dict[str, str] = {}

@@ -7,10 +7,18 @@ from hmac import compare_digest
 
 from services.ingest.channels.generic import source_name
 from services.ingest.channels.rejection import Rejected
-from services.ingest.prepare import ANY_SOURCE
+from services.ingest.prepare import ANY_SOURCE, GENERIC
+from services.ingest.registry import Configured, Registry
 from shared.errors import Misconfigured
 
 _SCHEME = "bearer "
+
+
+def bearer(authorization: str | None) -> bytes | None:
+    """Return the token in an ``Authorization`` header (RFC 6750), None without one."""
+    if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
+        return None
+    return authorization[len(_SCHEME) :].strip().encode("utf-8", "surrogateescape")
 
 
 class Keys:
@@ -30,11 +38,43 @@ class Keys:
         """
         if not self._keys:
             return ANY_SOURCE
-        if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
+        given = bearer(authorization)
+        if given is None:
             return None
-        given = authorization[len(_SCHEME) :].strip().encode("utf-8", "surrogateescape")
         matching = [source for source, key in self._keys if compare_digest(key, given)]
         return matching[0] if matching else None
+
+
+class Callers:
+    """Who may use the door of the product's own form: keys of the settings, and configured sources.
+
+    The latter (provider ``generic``) can be rotated, paused and limited while intake runs.
+    """
+
+    def __init__(self, keys: Keys, registry: Registry) -> None:
+        self._keys = keys
+        self._registry = registry
+
+    def who(self, authorization: str | None) -> Configured | str | None:
+        """Return the configured source, else the name of the source of a key, None for a stranger.
+
+        All secrets are compared, each in constant time. Without any everyone may write everything.
+        """
+        sources = [
+            source for source in self._registry.sources.values() if source.provider.name == GENERIC
+        ]
+        given = bearer(authorization)
+        matching = [
+            source
+            for source in sources
+            for secret in source.credentials.secrets
+            if given is not None and compare_digest(secret, given)
+        ]
+        if matching:
+            return matching[0]
+        if sources and not self._keys:
+            return None
+        return self._keys.source_of(authorization)
 
 
 def _entry(entry: str, number: int) -> tuple[str, bytes]:

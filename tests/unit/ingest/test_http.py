@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
+from services.ingest.limits import Limits
+from services.ingest.registry import Registry
 from services.ingest.sources.body import Bodies
 from services.ingest.sources.gate import Gate
 from services.ingest.sources.http import HttpDoor
-from services.ingest.sources.keys import Keys
+from services.ingest.sources.keys import Callers, Keys
 from services.ingest.sources.server import Server
 from shared import config
 
@@ -46,7 +49,9 @@ async def _site(
     limits = limits or config.Ingest()
     gate, bodies = Gate(rig.metrics), Bodies(limits.max_in_flight_bytes, body_s)
     app = web.Application()
-    HttpDoor(rig.intake(), Keys(limits.keys), limits, bodies).add_routes(app, gate)
+    callers = Callers(Keys(limits.keys), Registry(Path(limits.sources_file)))
+    rates = Limits(rig.clock.monotonic)
+    HttpDoor(rig.intake(), callers, rates, limits, bodies).add_routes(app, gate)
     server = Server(app, "127.0.0.1", 0, gate.connections, idle_s)
     await server.start()
     async with aiohttp.ClientSession() as session:
@@ -169,3 +174,29 @@ def test_connections_that_ask_nothing_are_cut(rig: Any) -> None:
             writer.close()
 
     asyncio.run(scenario())
+
+
+def test_a_configured_source_has_a_key_a_limit_and_a_switch(
+    rig: Any, item: Make, tmp_path: Path
+) -> None:
+    path = tmp_path / "sources.toml"
+    path.write_text(
+        '[sources.crm]\nprovider = "generic"\nsecrets = ["the-new-key", "the-old-key"]\n'
+        'rate = 0.1\nburst = 2\n[sources.off]\nprovider = "generic"\npaused = true\n'
+        'secrets = ["another-key"]\n'
+    )
+
+    async def scenario() -> None:
+        async with _site(rig, config.Ingest(sources_file=str(path))) as site:
+            assert (await site.post(SINGLE, item()))[0] == 401
+            for key, status in (("the-new-key", 202), ("the-old-key", 200), ("wrong", 401)):
+                answer = await site.post(SINGLE, item(), Authorization=f"Bearer {key}")
+                assert answer[0] == status, key
+            named = {"Authorization": "Bearer the-new-key"}
+            assert (await site.post(SINGLE, item(), **named))[0] == 429
+            foreign = {"Authorization": "Bearer another-key"}
+            assert (await site.post(SINGLE, item(), **foreign))[0] == 503
+
+    asyncio.run(scenario())
+    [record] = rig.log.records
+    assert b'"source":"crm"' in record.value

@@ -141,3 +141,12 @@ def test_a_link_counts_once_it_is_written(rig: Any) -> None:
     [link] = rig.preparer.prepare(item, Door("s")).extra
     link.settle(Fate.WRITTEN)
     assert rig.preparer.prepare(item, Door("s")).extra == ()
+
+
+def test_an_item_without_a_usable_id_is_known_by_its_words(rig: Any) -> None:
+    events = [
+        rig.preparer.prepare(_item(native_id="\x00\x01", text=text), Door("s")).event
+        for text in ("It broke.", "It broke.", "It rattles.")
+    ]
+    assert events[0].native_id.startswith("gen:")
+    assert events[0].feedback_id == events[1].feedback_id != events[2].feedback_id
