@@ -14,7 +14,6 @@ import re
 import string
 import struct
 import unicodedata
-from operator import add
 from zlib import crc32
 
 import msgspec
@@ -35,6 +34,7 @@ NEAR = 0.4
 0.5, texts on the same subject 0.05."""
 
 _KEPT = 48
+_PACK = tuple(struct.Struct(f">{count}I") for count in range(_KEPT + 1))
 _UNSPACED = 18  # bytes a word on average, above which words are not separated by spaces
 _LINK = re.compile(r"(?:https?://|www\.)\S+")
 _LONG_NUMBER = re.compile(rb"[0-9]{5,}")
@@ -90,13 +90,14 @@ def _sketch(words: list[bytes]) -> bytes:
     run = b"".join(words)
     if len(run) > len(words) * _UNSPACED:
         points = run.decode()[:MAX_LENGTH].encode("utf-32-le")
-        shingles = [points[at : at + 12] for at in range(0, len(points) - 8, 4)]
+        hashes = [crc32(points[at : at + 12]) for at in range(0, len(points) - 8, 4)]
     else:
         words = words[: MAX_LENGTH // 6]
-        shingles = [*words, *map(add, words, words[1:])]
-    hashes = sorted(set(map(crc32, shingles)))[:_KEPT]
-    return struct.pack(f">{len(hashes)}I", *hashes)
+        hashes = list(map(crc32, words))
+        hashes += map(crc32, words[1:], hashes[:-1])  # of each word with the next one behind it
+    least = sorted(set(hashes))[:_KEPT]
+    return _PACK[len(least)].pack(*least)
 
 
 def _hashes(sketch: bytes) -> set[int]:
-    return set(struct.unpack(f">{len(sketch) // 4}I", sketch))
+    return set(_PACK[min(len(sketch) // 4, _KEPT)].unpack_from(sketch))
