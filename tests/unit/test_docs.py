@@ -29,7 +29,7 @@ from services.ingest.channels.text import MAX_TEXT
 from services.ingest.channels.wire import WireItem
 from services.ingest.importing.formats import Format
 from services.ingest.registry import Source, configured, read
-from services.ingest.sources import answers, body, gate, hooks, http
+from services.ingest.sources import admission, answers, body, gate, hooks, http
 from services.ingest.sources.smtp_delivery import REPLIES
 from shared import config, events, topics
 from shared.errors import Exit
@@ -321,7 +321,9 @@ def test_the_table_of_commands_is_that_of_the_command_line(tmp_path: Path) -> No
 
 def test_the_table_of_statuses_is_that_of_the_door() -> None:
     documented = {int(cells[0]) for cells in rows(README, "status")}
-    sources = "".join(inspect.getsource(module) for module in (answers, body, gate, http))
+    sources = "".join(
+        inspect.getsource(module) for module in (admission, answers, body, gate, http)
+    )
     assert documented == {int(code) for code in re.findall(r"\b[245]\d\d\b", sources)}
 
 
@@ -335,7 +337,9 @@ def test_the_table_of_fields_is_that_of_an_item() -> None:
 
 def test_the_tables_of_answers_are_those_of_the_doors() -> None:
     documented = codes(rows(CHANNELS, "status"))
-    sources = "".join(inspect.getsource(module) for module in (answers, body, gate, hooks))
+    sources = "".join(
+        inspect.getsource(module) for module in (admission, answers, body, gate, hooks)
+    )
     assert documented >= {int(code) for code in re.findall(r"Refused\(\s*(\d{3})", sources)} | {200}
     replies = {int(reply[:3]) for reply in REPLIES.values()}
     assert codes(rows(CHANNELS, "reply")) >= replies
