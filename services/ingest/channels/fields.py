@@ -8,7 +8,6 @@ else is left out, since it may hold anything, unless the option ``attributes`` l
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -16,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from services.ingest.channels import generic
-from services.ingest.channels.item import Item, Scalar, with_title
+from services.ingest.channels.item import DERIVED, Item, Scalar, derived, with_title
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.channels.times import stated
@@ -54,7 +53,6 @@ OPTIONS: Mapping[str, str] = {
 """Options of a source whose data goes through ``item_of``."""
 
 ATTRIBUTE = "attributes."
-NO_ID = "row:"
 MAX_DEPTH = 4
 MAX_FIELDS = 500
 _NOT_WORD = re.compile(r"[^\w.]+")
@@ -208,7 +206,7 @@ def item_of(row: Row, layout: Layout, *, gone: bool = False) -> Item:
 
 def has_own_id(item: Item) -> bool:
     """Tell whether the data of ``item`` stated its id."""
-    return not item.native_id.startswith(NO_ID)
+    return not item.native_id.startswith(DERIVED)
 
 
 def _folded(row: Row) -> Mapping[str, str]:
@@ -267,7 +265,7 @@ def _product(given: Mapping[str, Scalar]) -> Product | None:
 def _digest(row: Row) -> str:
     """Return an id for a row that has none: the same row is the same item for ever."""
     whole = msgspec.json.encode(dict(row), order="deterministic")
-    return NO_ID + hashlib.blake2b(whole, digest_size=16).hexdigest()
+    return derived(whole.decode())
 
 
 def _attributes(row: Row, folded: Mapping[str, str], layout: Layout) -> dict[str, Scalar]:

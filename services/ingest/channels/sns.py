@@ -2,7 +2,7 @@
 
 Vendor page "Verifying the signatures of Amazon SNS messages": RSA with PKCS #1 v1.5 over the signed
 fields as lines of name and value, with SHA-1 (version 1) or SHA-256 (version 2), under a certificate
-that only Amazon's own hosts may name.
+that only the hosts of SNS may name, while it is valid.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 
@@ -25,8 +25,9 @@ TOLERANCE_MS = 2 * 3_600_000
 NOTIFICATION = "Notification"
 CONFIRMATIONS = frozenset({"SubscriptionConfirmation", "UnsubscribeConfirmation"})
 
-_CERTIFICATE = re.compile(
-    r"https://sns\.[a-z0-9-]{1,30}\.amazonaws\.com(?:\.cn)?/[A-Za-z0-9._-]{1,120}\.pem"
+_CERTIFICATE = re.compile(  # of a region: "sns.s3.amazonaws.com" is anybody's bucket
+    r"https://sns\.[a-z]{2}(?:-[a-z]{1,20}){1,3}-[0-9]\.amazonaws\.com(?:\.cn)?"
+    r"/SimpleNotificationService-[0-9a-f]{1,64}\.pem"
 )
 _HASHES: dict[str, HashAlgorithm] = {"1": SHA1(), "2": SHA256()}  # noqa: S303 (what SNS signs with)
 
@@ -66,7 +67,7 @@ def verify(notice: Notice, credentials: Credentials, topics: tuple[str, ...], no
     if (certificate := credentials.keys.get(url)) is None:
         raise KeyNeeded(url)
     try:
-        _public_key(certificate).verify(
+        _public_key(certificate, now).verify(
             signature, signed_text(notice).encode(), padding.PKCS1v15(), algorithm
         )
     except InvalidSignature as error:
@@ -97,11 +98,16 @@ def signed_text(notice: Notice) -> str:
     return "".join(f"{name}\n{value}\n" for name, value in fields.items() if value is not None)
 
 
-def _public_key(certificate: bytes) -> rsa.RSAPublicKey:
+def _public_key(pem: bytes, now: int) -> rsa.RSAPublicKey:
     try:
-        key = x509.load_pem_x509_certificate(certificate).public_key()
-    except ValueError as error:
+        certificate = x509.load_pem_x509_certificate(pem)
+        key = certificate.public_key()
+        begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise Unauthentic("the certificate is unreadable") from error
+    signatures.require(
+        begin.timestamp() <= now / 1000 <= end.timestamp(), "the certificate is not valid now"
+    )
     if not isinstance(key, rsa.RSAPublicKey):
         raise Unauthentic("the certificate is not for RSA")
     return key

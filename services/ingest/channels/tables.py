@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from services.ingest.channels.item import Item, Scalar, with_title
+from services.ingest.channels.item import Item, Scalar, derived, with_title
 from services.ingest.channels.provider import Settings, Unfit
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.channels.reviews.names import public_name
@@ -25,7 +25,6 @@ from services.ingest.channels.reviews.territories import country
 from services.ingest.channels.table_columns import ATTRIBUTE, FIELDS, columns, located
 from services.ingest.channels.table_lines import Line, Record, Records, lines
 from services.ingest.channels.times import UNSTATED, Stated, stated
-from shared import ids
 from shared.errors import Misconfigured
 from shared.events import Channel, Medium, Product, Rating
 
@@ -200,7 +199,7 @@ def _cells(record: Record, plan: _Plan) -> dict[str, str]:
 
 def _known_by(cells: Mapping[str, str]) -> str:
     named = ("author", "name", "date", "title", "text", "rating", "url", "location", "order")
-    return "row:" + ids.digest("", "row", *(cells.get(field, "") for field in named))
+    return derived(*(cells.get(field) for field in named))
 
 
 def _rating(cell: str, plan: _Plan) -> tuple[Rating | None, str | None]:

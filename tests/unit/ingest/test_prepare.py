@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from services.ingest import prepare
-from services.ingest.channels.item import Alias, Item
+from services.ingest.channels.item import DERIVED, Alias, Item
 from services.ingest.channels.rejection import Refusal
 from services.ingest.companions import MAX_LETTER_BYTES
 from services.ingest.flight import Fate, Record
-from services.ingest.prepare import DERIVED, Door, Preparer, Raw
+from services.ingest.prepare import Door, Preparer, Raw
 from shared import codec, ids
 from shared.events import Channel, DeadLetter, FeedbackReceived
 from shared.topics import Names
@@ -113,11 +113,13 @@ def test_a_bug_met_by_one_item_becomes_a_letter(rig: Any, monkeypatch: pytest.Mo
 
 
 def test_what_was_made_of_words_cannot_be_found_by_trying(rig: Any) -> None:
-    item = _item(native_id=DERIVED + "abc", revision=DERIVED + "def")
+    item = _item(native_id=DERIVED + "abc", revision=DERIVED + "def", thread_id=DERIVED + "abc")
     first, again = (rig.preparer.prepare(item, Door("s")).event for _ in range(2))
     assert first == again
     assert "abc" not in first.native_id
     assert "def" not in first.revision
+    assert re.fullmatch("[0-9a-f]{32}", first.thread_id)
+    assert first.thread_id == first.native_id
     other = Preparer("acme", b"another secret", Names(), rig.clock)
     assert other.prepare(item, Door("s")).native_id != first.native_id
 

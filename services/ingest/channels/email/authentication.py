@@ -26,7 +26,8 @@ def authenticity(
 ) -> Authenticity | None:
     """Return what is known, None if nobody checked.
 
-    ``verified``: DMARC passed, or a DKIM signature of the author's own domain did. Only the checks of
+    ``verified``: DMARC passed, or a DKIM signature of exactly the author's domain did: which domains
+    are of one organisation only DMARC knows (``github.io`` is of none). Only the checks of
     the receiving provider count, or the topmost ``Authentication-Results`` if the message came
     through our own mail server and it bears that server's name (RFC 8601, section 5).
     """
@@ -46,11 +47,8 @@ def authenticity(
 
 
 def _aligned(signer: str | None, domain: str) -> bool:
-    """Return whether they are of one organisation: equal, or one below the other."""
     signer = (signer or "").strip(".").lower()
-    if "." not in signer or "." not in domain:
-        return False
-    return signer == domain or domain.endswith(f".{signer}") or signer.endswith(f".{domain}")
+    return "." in signer and signer == domain.strip(".")
 
 
 def _results(headers: Headers, domain: str, own: str) -> Checks | None:

@@ -3,6 +3,10 @@
 Ordered rules, the first that matches sets the origin (deploy/docs/channels.md). A missed auto-reply
 costs an acknowledgement too many; a person taken for a machine costs a complaint: so weak signs
 (subjects, no-reply addresses, X-Auto-Response-Suppress) only forbid the automatic answer.
+
+What says that we wrote it has to be proven, since our own answers end a case: by our token in
+``X-Tocsin-Loop`` (``threading.mint_loop``), or by a From of ours that the receiving server verified.
+A mail that only claims it is a stranger's: it counts, is flagged, and gets no automatic answer.
 """
 
 from __future__ import annotations
@@ -10,16 +14,15 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from services.ingest.channels.email import bounces
+from services.ingest.channels.email import bounces, threading
 from services.ingest.channels.email.mail import Address, Headers, Mail, address
 from services.ingest.channels.email.parts import Envelope
 from services.ingest.channels.email.subject import looks_automatic
-from services.ingest.channels.email.threading import message_id
 from services.ingest.channels.provider import Settings
 from shared.events import Origin
 
 LOOP_HEADER = "x-tocsin-loop"
-"""Every mail that we send bears it; a mail that comes in with it is our own."""
+"""Every mail that we send bears it, with a token that only we can make."""
 
 _AUTO_REPLY_HEADERS = ("x-autoreply", "x-autorespond", "x-autoresponse", "x-auto-reply-from")
 _LIST_HEADERS = ("list-id", "list-unsubscribe")
@@ -33,11 +36,15 @@ _UNANSWERED = re.compile(
 
 
 class Judgement(NamedTuple):
-    """What a message is; ``report`` if it is about another message."""
+    """What a message is; ``report`` if it is about another message.
+
+    ``unproven``: it says that it is ours, and nothing proves it.
+    """
 
     origin: Origin
     may_auto_respond: bool = True
     report: bounces.Report | None = None
+    unproven: bool = False
 
 
 def relayed(headers: Headers, author: Address, settings: Settings) -> Address | None:
@@ -52,14 +59,32 @@ def relayed(headers: Headers, author: Address, settings: Settings) -> Address | 
 
 
 def judge(
-    mail: Mail, author: Address, envelope: Envelope, settings: Settings, *, relay: bool
+    mail: Mail,
+    author: Address,
+    envelope: Envelope,
+    settings: Settings,
+    *,
+    relay: bool,
+    verified: bool = False,
 ) -> Judgement:
-    """Return who or what wrote ``mail``; ``relay``: it came from a relay, for ``author``."""
+    """Return who or what wrote ``mail``.
+
+    ``relay``: it came from a relay, for ``author``; else ``verified``: the author is who it says.
+    """
     headers = mail.headers
-    if _own(headers, author, envelope, settings, relay=relay):
+    own = set() if relay else _listed(settings, "own_addresses")
+    from_us = author.address.lower() in own
+    if (from_us and verified) or _is_ours(headers, envelope, settings):
         return Judgement(Origin.OWN_ECHO, may_auto_respond=False)
+    returns_to_us = (envelope.sender or "").lower() in own
+    claimed = from_us or returns_to_us or _claims_our_program(headers, settings)
+    person = Judgement(
+        Origin.HUMAN,
+        may_auto_respond=not claimed and _answerable(mail, author),
+        unproven=claimed,
+    )
     if relay:
-        return Judgement(Origin.HUMAN, may_auto_respond=_answerable(mail, author))
+        return person
     null_sender = _null_sender(headers, envelope)
     report = bounces.examine(mail, author, null_sender=null_sender)
     if report is not None:
@@ -70,26 +95,27 @@ def judge(
     if origin is None and _bulk(headers):
         origin = Origin.BULK
     if origin is not None:
-        return Judgement(origin, may_auto_respond=False)
-    return Judgement(Origin.HUMAN, may_auto_respond=_answerable(mail, author))
+        return Judgement(origin, may_auto_respond=False, unproven=claimed)
+    return person
 
 
 def _listed(settings: Settings, option: str) -> set[str]:
     return {entry.lower() for entry in settings.listed(option)}
 
 
-def _own(
-    headers: Headers, author: Address, envelope: Envelope, settings: Settings, *, relay: bool
-) -> bool:
-    if LOOP_HEADER in headers:
-        return True
-    own_domain = settings.option("own_domain").lower()
-    if own_domain and message_id(headers.first("message-id")).endswith(f"@{own_domain}"):
-        return True
-    if relay or not settings.option("own_addresses"):
+def _is_ours(headers: Headers, envelope: Envelope, settings: Settings) -> bool:
+    token, own_id = headers.first(LOOP_HEADER), threading.message_id(headers.first("message-id"))
+    secrets = settings.listed("thread_secret")
+    if not (token and own_id and secrets):
         return False
-    own = _listed(settings, "own_addresses")
-    return author.address.lower() in own or (envelope.sender or "").lower() in own
+    thread = threading.thread_id(headers, own_id, envelope.recipients, secrets)
+    return threading.is_loop(secrets, token, own_id, thread)
+
+
+def _claims_our_program(headers: Headers, settings: Settings) -> bool:
+    domain = settings.option("own_domain").lower()
+    own_id = threading.message_id(headers.first("message-id"))
+    return LOOP_HEADER in headers or (bool(domain) and own_id.endswith(f"@{domain}"))
 
 
 def _null_sender(headers: Headers, envelope: Envelope) -> bool:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from services.ingest.channels import times
 from services.ingest.channels.email import bounces, machine, mime, threading
 from services.ingest.channels.email.authentication import authenticity
 from services.ingest.channels.email.body import own_text
 from services.ingest.channels.email.mail import Address, Headers, Mail, address
 from services.ingest.channels.email.parts import Envelope, Parts
-from services.ingest.channels.item import Item, Scalar
+from services.ingest.channels.item import Item, Scalar, derived
 from services.ingest.channels.provider import Settings
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.channels.text import clean_line
@@ -69,15 +67,20 @@ def _item(mail: Mail, envelope: Envelope, settings: Settings, now: int) -> Item:
     author = person or sender
     if not (subject or author.address or mail.text.strip() or mail.html or mail.attachments):
         raise Rejected(Refusal.EMPTY_TEXT, "neither sender, subject, text nor attachment")
-    judged = machine.judge(mail, author, envelope, settings, relay=person is not None)
-    report = judged.report
     known = authenticity(headers, sender, envelope, settings)
+    verified = known is not None and known.verified and person is None
+    judged = machine.judge(
+        mail, author, envelope, settings, relay=person is not None, verified=verified
+    )
+    report = judged.report
     words = own_text(mail, subject, settings.languages, as_is=report is not None)
-    own_id = threading.message_id(headers.first("message-id")) or f"gen:{_digest(mail, 16)}"
+    # It tells this message from others, and is the same whichever mailbox it came to.
+    content = derived(mail.sender, mail.date, mail.subject, mail.text, mail.html)
+    own_id = threading.message_id(headers.first("message-id")) or content
     stated = _time(mail, now)
     return Item(
         native_id=own_id,
-        revision=_digest(mail, 8),
+        revision=content,
         channel=Channel.EMAIL,
         medium=Medium.EMAIL,
         text=words.text,
@@ -86,8 +89,8 @@ def _item(mail: Mail, envelope: Envelope, settings: Settings, now: int) -> Item:
         original=_original(mail) if words.lost or mail.cut else None,
         author=author.address or None,
         display_name=author.name,
-        role=_ROLES.get(judged.origin, Role.CUSTOMER),
-        author_verified=known is not None and known.verified and person is None,
+        role=_ROLES.get(judged.origin, Role.UNKNOWN if judged.unproven else Role.CUSTOMER),
+        author_verified=verified,
         authenticity=known,
         origin=judged.origin,
         may_auto_respond=judged.may_auto_respond,
@@ -103,7 +106,7 @@ def _item(mail: Mail, envelope: Envelope, settings: Settings, now: int) -> Item:
         time_quality=stated.quality,
         attachments=mail.attachments,
         attributes=_attributes(mail, envelope, report),
-        flags=_flags(mail, envelope, known),
+        flags=_flags(mail, envelope, known, unproven=judged.unproven),
     )
 
 
@@ -113,12 +116,6 @@ def _sender(mail: Mail, envelope: Envelope) -> Address:
         if found.address:
             return found
     return Address("", None, alone=False)
-
-
-def _digest(mail: Mail, size: int) -> str:
-    """Return what tells this message from others: it is the same whichever mailbox it came to."""
-    content = "\0".join((mail.sender, mail.date, mail.subject, mail.text, mail.html))
-    return hashlib.blake2b(content.encode("utf-8", "replace"), digest_size=size).hexdigest()
 
 
 def _original(mail: Mail) -> bytes:
@@ -151,9 +148,11 @@ def _attributes(mail: Mail, envelope: Envelope, report: bounces.Report | None) -
     return found
 
 
-def _flags(mail: Mail, envelope: Envelope, known: Authenticity | None) -> tuple[Flag, ...]:
+def _flags(
+    mail: Mail, envelope: Envelope, known: Authenticity | None, *, unproven: bool
+) -> tuple[Flag, ...]:
     spam = envelope.checks is not None and envelope.checks.spam
     if envelope.trusted and mail.headers.first("x-spam-flag").lower() == "yes":
         spam = True
-    forged = known is not None and known.dmarc == "fail"
+    forged = unproven or (known is not None and known.dmarc == "fail")
     return (Flag.SPAM,) * spam + (Flag.UNVERIFIED_SENDER,) * forged

@@ -1,10 +1,13 @@
 """Which conversation a message belongs to. Never by its subject: subjects are shared by strangers.
 
-A thread id is 16 characters made of the Message-ID that began the conversation, so that it fits into
-a reply address: ``support+<token>@…``, where the token is the thread id and a MAC over it. The order
-is token, first of References, In-Reply-To, Outlook's Thread-Index of a reply, the own Message-ID.
+A thread id is 16 characters made of the Message-ID that began the conversation (32 if that was made
+up, for there was none), so that it fits into a reply address: ``support+<token>@…``, where the token is
+the thread id and a MAC over it. The order is token, first of References, In-Reply-To, Outlook's
+Thread-Index of a reply, the own Message-ID.
+
 What we send must therefore carry References that begin with the customer's first Message-ID, or the
-token in Reply-To, better both.
+token in Reply-To, better both; and ``X-Tocsin-Loop`` with ``mint_loop``, by which it is known for ours
+if it comes back.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import re
 from collections.abc import Iterable
 
 from services.ingest.channels.email.mail import Headers, addresses
+from services.ingest.channels.item import DERIVED
 from services.ingest.channels.text import clean_line
 
 MAX_REFERENCES = 64
@@ -24,8 +28,8 @@ MAX_ID = 512
 _SIZE = 10  # bytes of an id and of a MAC: 16 characters each
 _THREAD_INDEX_ROOT = 22
 _REFERENCE = re.compile(r"<\s*([^<>\s][^<>]{0,998})>")
-_THREAD_ID = re.compile(r"[a-z2-7]{16}")
-_TOKEN = re.compile(r"\+(?P<thread>[a-z2-7]{16})(?P<mac>[a-z2-7]{16})@")
+_THREAD_ID = re.compile(r"[a-z0-9]{16,32}")
+_TOKEN = re.compile(r"\+(?P<thread>[a-z0-9]{16,32})(?P<mac>[a-z2-7]{16})@")
 _ADDRESSED = ("delivered-to", "x-original-to", "to", "cc")
 
 
@@ -36,7 +40,7 @@ def mint(secret: str, thread_id: str) -> str:
         ValueError: it is no thread id of this module.
     """
     if not _THREAD_ID.fullmatch(thread_id):
-        raise ValueError("a thread id has 16 characters of a-z and 2-7")
+        raise ValueError("a thread id has 16 to 32 characters of a-z and 0-9")
     return thread_id + _mac(secret, thread_id)
 
 
@@ -48,10 +52,21 @@ def read(secrets: Iterable[str], address: str) -> str | None:
     match = _TOKEN.search(address.lower())
     if match is None:
         return None
-    matches = [
-        hmac.compare_digest(_mac(secret, match["thread"]), match["mac"]) for secret in secrets
-    ]
-    return match["thread"] if any(matches) else None
+    return match["thread"] if _is_mac(secrets, match["thread"], match["mac"]) else None
+
+
+def mint_loop(secret: str, message_id: str, thread: str) -> str:
+    """Return what our ``X-Tocsin-Loop`` says: that we sent the message of this id in this thread.
+
+    ``thread`` is the one that the headers of the message itself lead to, as ``thread_id`` finds it.
+    Bound to both, what somebody got from us is of no use for another message.
+    """
+    return _mac(secret, _loop(message_id, thread))
+
+
+def is_loop(secrets: Iterable[str], token: str, message_id: str, thread: str) -> bool:
+    """Tell whether ``token`` is that of ``mint_loop``, under one of the ``secrets``."""
+    return _is_mac(secrets, _loop(message_id, thread), token.strip().lower())
 
 
 def thread_of(message_id: str) -> str:
@@ -91,7 +106,7 @@ def thread_id(
     *,
     about: str | None = None,
 ) -> str:
-    """Return the conversation of a message with the id ``own_id``.
+    """Return the conversation of a message with the id ``own_id``; one ``derived`` is that of both.
 
     ``about``: the id of the message that began the conversation which a delivery report is about.
     """
@@ -102,7 +117,8 @@ def thread_id(
     before = [about] if about else references(headers)
     if before:
         return thread_of(before[0])
-    return _outlook(headers.first("thread-index")) or thread_of(own_id)
+    outlook = _outlook(headers.first("thread-index"))
+    return outlook or (own_id if own_id.startswith(DERIVED) else thread_of(own_id))
 
 
 def _answered(headers: Headers) -> str:
@@ -135,8 +151,20 @@ def _outlook(value: str) -> str | None:
     return thread_of(index[:_THREAD_INDEX_ROOT].hex())
 
 
-def _mac(secret: str, thread: str) -> str:
-    return _text(hmac.new(secret.encode(), thread.encode(), "sha256").digest()[:_SIZE])
+def _loop(value: str, thread: str) -> str:
+    return f"loop\0{message_id(value)}\0{thread}"  # no thread id has a NUL in it
+
+
+def _is_mac(secrets: Iterable[str], text: str, given: str) -> bool:
+    raw = given.encode("utf-8", "replace")
+    matches = [hmac.compare_digest(_mac(secret, text).encode(), raw) for secret in secrets]
+    return any(matches)
+
+
+def _mac(secret: str, text: str) -> str:
+    return _text(
+        hmac.new(secret.encode(), text.encode("utf-8", "replace"), "sha256").digest()[:_SIZE]
+    )
 
 
 def _text(digest: bytes) -> str:

@@ -14,12 +14,11 @@ Signature: base64 HMAC-SHA256 over the time and the body with nothing between.
 from __future__ import annotations
 
 import base64
-import hashlib
 
 import msgspec
 
 from services.ingest.channels.hook import Hook
-from services.ingest.channels.item import Alias, Item, with_title
+from services.ingest.channels.item import Alias, Item, derived, with_title
 from services.ingest.channels.provider import (
     DAY_S,
     Capability,
@@ -241,7 +240,7 @@ def _of_trigger(given: Trigger) -> Item | Ignored:
     if given.comment_id is not None:
         native_id = f"comment:{given.comment_id}"
     elif given.text:  # A trigger cannot name the comment: the same words again are the same one.
-        native_id += ":" + hashlib.blake2b(given.text.encode(), digest_size=8).hexdigest()
+        native_id = derived(native_id, given.text)
     via = Via(given.via.lower()) if isinstance(given.via, str) else given.via
     role = Role.AGENT if (given.author_role or "").lower() in _STAFF else Role.CUSTOMER
     title = given.title or given.subject

@@ -7,11 +7,10 @@ from typing import TypeVar
 
 import msgspec
 
-from services.ingest.channels.item import Item
+from services.ingest.channels.item import Item, derived
 from services.ingest.channels.provider import Delivery, Fetch, Ignored, Unfit
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
-from shared import ids
 
 POLLED = {
     "poll_s": "seconds between two readings",
@@ -21,7 +20,6 @@ POLLED = {
 
 T = TypeVar("T")
 Element = Item | Fetch | Ignored
-_REVISION_DIGITS = 16
 _INT64 = 1 << 63
 
 
@@ -75,7 +73,7 @@ def revision_of(*parts: object) -> str:
 
     For platforms that number no edits. Left to the whole content, our own reply would be an edit.
     """
-    return ids.digest("", "revision", *map(str, parts))[:_REVISION_DIGITS]
+    return derived(*map(str, parts))
 
 
 def whole(value: str | float | None) -> int | None:

@@ -47,9 +47,14 @@ def item(
     return parse_message(raw(body, **fields), envelope or Envelope(), settings, NOW)
 
 
-def item_with(headers: dict[str, str], body: str = "The lamp is broken.\r\n") -> Item:
+def item_with(
+    headers: dict[str, str | None] | dict[str, str],
+    body: str = "The lamp is broken.\r\n",
+    envelope: Envelope | None = None,
+    settings: Settings = SETTINGS,
+) -> Item:
     """Return what becomes of a message with these headers beside the usual ones."""
-    return parse_message(raw(body, **headers), Envelope(), SETTINGS, NOW)
+    return parse_message(raw(body, **headers), envelope or Envelope(), settings, NOW)
 
 
 def multipart(*parts: tuple[str, str], kind: str = "mixed") -> tuple[str, str]:

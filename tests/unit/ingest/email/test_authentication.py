@@ -34,6 +34,7 @@ def test_the_verdict_of_our_own_server() -> None:
         (OWN, "mx.shop.example; dkim=pass header.d=bulk.example"),
         (OWN, "mx.shop.example; dkim=fail header.d=customer.example"),
         (OWN, "mx.shop.example; dkim=pass header.d=example"),
+        (OWN, "mx.shop.example; dkim=pass header.d=mail.customer.example"),
         (OWN, "mx.shop.example; none"),
         (OWN, "mx.shop.example; (((("),
         (OWN, "mx.shop.example"),
@@ -78,3 +79,15 @@ def test_the_checks_of_a_provider() -> None:
 
 def test_unknown_is_not_the_same_as_failed() -> None:
     assert item().authenticity is None
+
+
+@pytest.mark.parametrize(
+    ("signer", "author"),
+    [("github.io", "ana.github.io"), ("eve.github.io", "github.io"), ("co.uk", "shop.co.uk")],
+)
+def test_a_domain_above_or_below_proves_nothing(signer: str, author: str) -> None:
+    signed = Checks(dkim="pass", dkim_domain=signer)
+    assert not item(envelope=Envelope(checks=signed), From=f"a@{author}").author_verified
+    value = f"mx.shop.example; dkim=pass header.d={signer}"
+    found = item(envelope=OWN, From=f"a@{author}", Authentication_Results=value)
+    assert not found.author_verified

@@ -6,9 +6,12 @@ import logging
 
 import pytest
 
+from services.ingest.channels.email import threading
 from services.ingest.channels.email.message import from_parts
-from services.ingest.channels.email.parts import Envelope, Parts
-from shared.events import Origin, Role
+from services.ingest.channels.email.parts import Checks, Envelope, Parts
+from services.ingest.channels.provider import Settings
+from services.ingest.prepare import is_customer
+from shared.events import Flag, Origin, Role
 from tests.unit.ingest.email.mails import NOW, SETTINGS, item, item_with, multipart
 
 BOUNCES = {Origin.BOUNCE_HARD, Origin.BOUNCE_SOFT}
@@ -73,9 +76,6 @@ def test_there_are_forty_of_them() -> None:
 @pytest.mark.parametrize(
     ("headers", "origin"),
     [
-        ({"X-Tocsin-Loop": "1"}, Origin.OWN_ECHO),
-        ({"From": "Info <INFO@shop.example>"}, Origin.OWN_ECHO),
-        ({"Message-ID": "<77.x@mail.shop.example>"}, Origin.OWN_ECHO),
         ({"Auto-Submitted": "auto-replied; owner-email=x"}, Origin.AUTO_REPLY),
         ({"Auto-Submitted": "AUTO-GENERATED (nightly)"}, Origin.AUTO_GENERATED),
         ({"Auto-Submitted": "auto-notified"}, Origin.AUTO_GENERATED),
@@ -219,16 +219,103 @@ def test_the_envelope_beats_the_header() -> None:
     assert item(envelope=Envelope(sender="")).origin is Origin.AUTO_GENERATED
 
 
-def test_a_loop_through_a_relay_is_still_a_loop() -> None:
-    found = item(From="forms@web.example", Reply_To="ben@customer.example", X_Tocsin_Loop="1")
-    assert found.origin is Origin.OWN_ECHO
-    assert found.role is Role.AGENT
+OURS = {
+    "From": "Shop <support@shop.example>",
+    "To": "ana@customer.example",
+    "Message-ID": "<77.x@Mail.shop.example>",
+    "References": "<m1@customer.example>",
+}
+THREAD = threading.thread_of("m1@customer.example")
+
+
+@pytest.mark.parametrize("secret", ["golden-new", "golden-old"])
+def test_what_bears_our_token_is_ours(secret: str) -> None:
+    token = threading.mint_loop(secret, "<77.x@mail.shop.example>", THREAD)
+    for headers in (
+        OURS,
+        OURS | {"From": "forms@web.example", "Reply-To": "ben@customer.example"},
+        OURS | {"Auto-Submitted": "auto-replied"},
+    ):
+        found = item_with({**headers, "X-Tocsin-Loop": token.upper()})
+        assert (found.origin, found.role) == (Origin.OWN_ECHO, Role.AGENT)
+        assert not found.may_auto_respond
+        assert found.thread_id == THREAD
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Message-ID": "<78.x@mail.shop.example>"},
+        {"References": "<of-another@customer.example>"},
+        {"Message-ID": None},
+        {"X-Tocsin-Loop": "1"},
+        {"X-Tocsin-Loop": ""},
+        {"X-Tocsin-Loop": threading.mint_loop("other", "77.x@mail.shop.example", THREAD)},
+    ],
+)
+def test_a_token_is_good_for_one_message_in_one_thread(headers: dict[str, str | None]) -> None:
+    token = threading.mint_loop("golden-new", "77.x@mail.shop.example", THREAD)
+    found = item_with({**OURS, "X-Tocsin-Loop": token, **headers})
+    assert (found.origin, found.role) == (Origin.HUMAN, Role.UNKNOWN)
+
+
+def test_without_a_secret_no_token_is_good() -> None:
+    token = threading.mint_loop("", "77.x@mail.shop.example", THREAD)
+    open_house = Settings(name="mail")
+    found = item_with({**OURS, "X-Tocsin-Loop": token}, settings=open_house)
+    assert found.origin is Origin.HUMAN
+
+
+PROVEN = Envelope(checks=Checks(dmarc="pass"))
+
+
+def test_our_own_address_counts_if_it_is_verified() -> None:
+    for checks in (PROVEN.checks, Checks(dkim="pass", dkim_domain="shop.example")):
+        found = item(envelope=Envelope(checks=checks), From="Info <INFO@shop.example>")
+        assert (found.origin, found.role) == (Origin.OWN_ECHO, Role.AGENT)
+
+
+@pytest.mark.parametrize(
+    ("headers", "envelope"),
+    [
+        ({"X-Tocsin-Loop": "1"}, Envelope()),
+        ({"X-Tocsin-Loop": "1"}, PROVEN),
+        ({"Message-ID": "<77.x@mail.shop.example>"}, Envelope()),
+        ({"From": "Info <INFO@shop.example>"}, Envelope()),
+        ({"From": "Info <INFO@shop.example>"}, Envelope(trusted=True)),
+        ({"From": "Info <INFO@shop.example>"}, Envelope(checks=Checks(dmarc="fail", spf="pass"))),
+        ({"From": "info@shop.example, eve@evil.example"}, PROVEN),
+        ({}, Envelope(sender="support@shop.example", checks=Checks(dmarc="pass"))),
+        ({"From": "forms@web.example", "Reply-To": "b@c.example", "X-Tocsin-Loop": "1"}, PROVEN),
+    ],
+)
+def test_who_only_claims_to_be_us_is_heard_and_not_answered(
+    headers: dict[str, str], envelope: Envelope
+) -> None:
+    into = {"References": "<victims-first-mail@customer.example>"}
+    found = item_with(into | headers, envelope=envelope)
+    assert (found.origin, found.role) == (Origin.HUMAN, Role.UNKNOWN)
+    assert Flag.UNVERIFIED_SENDER in found.flags
+    assert not found.may_auto_respond
+    assert is_customer(found)
+
+
+def test_a_bounce_by_our_own_mail_server_is_a_bounce() -> None:
+    kind, body = _dsn("5.1.1", "failed")
+    found = item(
+        body,
+        From="MAILER-DAEMON@mail.shop.example",
+        Message_ID="<b1@mail.shop.example>",
+        Content_Type=kind,
+    )
+    assert (found.origin, found.flags) == (Origin.BOUNCE_HARD, ())
 
 
 def test_our_own_address_as_a_relay() -> None:
-    found = item(From="support@shop.example", Reply_To="ben@customer.example")
+    found = item(envelope=PROVEN, From="support@shop.example", Reply_To="ben@customer.example")
     assert (found.origin, found.author) == (Origin.HUMAN, "ben@customer.example")
-    assert item(From="support@shop.example").origin is Origin.OWN_ECHO
+    assert found.role is Role.CUSTOMER
+    assert item(envelope=PROVEN, From="support@shop.example").origin is Origin.OWN_ECHO
 
 
 def test_bounces_of_a_provider_that_parsed_them() -> None:

@@ -132,7 +132,7 @@ def test_headers_in_eight_bits_and_encoded_words() -> None:
 
 def test_a_missing_message_id_is_made_from_the_content() -> None:
     first = item(Message_ID=None)
-    assert first.native_id.startswith("gen:")
+    assert first.native_id.startswith("derived:")
     assert first.native_id == item(Message_ID=None).native_id
     assert first.native_id != item("Another text.", Message_ID=None).native_id
 

@@ -8,6 +8,7 @@ import pytest
 
 from services.ingest.channels.email import threading
 from services.ingest.channels.email.parts import Envelope
+from services.ingest.channels.item import DERIVED
 from tests.unit.ingest.email.mails import item
 
 THREAD = threading.thread_of("m1@customer.example")
@@ -30,8 +31,22 @@ def test_a_token_is_valid_under_each_of_the_secrets_and_under_no_other() -> None
 
 
 def test_only_thread_ids_can_be_minted() -> None:
-    with pytest.raises(ValueError, match="16 characters"):
+    with pytest.raises(ValueError, match="16 to 32"):
         threading.mint("secret", "case 12")
+
+
+def test_a_thread_without_a_message_id_has_a_token_too() -> None:
+    thread = "0123456789abcdef" * 2  # what intake makes of an id that begins with "derived:"
+    token = threading.mint("secret", thread)
+    assert threading.read(["secret"], f"support+{token}@shop.example") == thread
+    assert len(f"support+{token}") <= 64
+    assert threading.read(["secret"], f"support+{thread}{'a' * 16}@shop.example") is None
+
+
+def test_a_message_without_id_is_a_thread_of_its_own() -> None:
+    found = item(Message_ID=None)
+    assert found.thread_id == found.native_id
+    assert found.native_id.startswith(DERIVED)
 
 
 def test_replies_meet_the_first_message() -> None:

@@ -27,16 +27,19 @@ from services.ingest.channels.providers import ses
 from services.ingest.channels.rejection import Refusal
 
 NOW = 1_790_000_000_000
-URL = "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-00ff.pem"
+FILE = "SimpleNotificationService-00ff.pem"
+URL = f"https://sns.eu-central-1.amazonaws.com/{FILE}"
 ARN = "arn:aws:sns:eu-central-1:012345678901:mail"
 SETTINGS = Settings(name="mail", options={"topic_arns": f"arn:other, {ARN}"})
 KEY = rsa.generate_private_key(65537, 2048)
 
 
-def certificate(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
+def certificate(
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, begin: str = "2026-01-01T00:00:00+00:00"
+) -> bytes:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     year = dt.timedelta(days=365)
-    now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    now = dt.datetime.fromisoformat(begin)
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + year)
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
@@ -105,17 +108,23 @@ def test_an_unknown_certificate_is_asked_for_by_its_address() -> None:
     "url",
     [
         "",
-        "http://sns.eu-central-1.amazonaws.com/a.pem",
-        "https://sns.eu-central-1.amazonaws.com.evil.example/a.pem",
-        "https://evil.example/sns.eu-central-1.amazonaws.com/a.pem",
-        "https://sns.eu-central-1.amazonaws.com@evil.example/a.pem",
-        "https://sns.eu-central-1.amazonaws.com:8443/a.pem",
-        "https://sns.eu-central-1.amazonaws.com/a.pem?x=1",
-        "https://sns.eu-central-1.amazonaws.com/a/../b.pem",
-        "https://sns.eu-central-1.amazonaws.com/a.pem\n",
-        "https://sns.eu-central-1.amazonaws.com/a.txt",
-        "https://sns.evil.example.amazonaws.com/a.pem",
-        "https://SNS.eu-central-1.amazonaws.com\\.evil.example/a.pem",
+        f"http://sns.eu-central-1.amazonaws.com/{FILE}",
+        f"https://sns.eu-central-1.amazonaws.com.evil.example/{FILE}",
+        f"https://evil.example/sns.eu-central-1.amazonaws.com/{FILE}",
+        f"https://sns.eu-central-1.amazonaws.com@evil.example/{FILE}",
+        f"https://sns.eu-central-1.amazonaws.com:8443/{FILE}",
+        f"https://sns.eu-central-1.amazonaws.com/{FILE}?x=1",
+        f"https://sns.eu-central-1.amazonaws.com/a/../{FILE}",
+        f"https://sns.eu-central-1.amazonaws.com/{FILE}\n",
+        "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-00ff.txt",
+        "https://sns.eu-central-1.amazonaws.com/evil.pem",
+        "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-xyz.pem",
+        f"https://sns.evil.example.amazonaws.com/{FILE}",
+        f"https://SNS.eu-central-1.amazonaws.com\\.evil.example/{FILE}",
+        f"https://sns.s3.amazonaws.com/{FILE}",
+        f"https://sns.s3-us-west-2.amazonaws.com/{FILE}",
+        f"https://sns.s3.us-west-2.amazonaws.com/{FILE}",
+        f"https://sns.amazonaws.com/{FILE}",
         "https://s3.amazonaws.com/a.pem",
         "file:///etc/a.pem",
     ],
@@ -126,8 +135,9 @@ def test_a_certificate_from_elsewhere_is_never_asked_for(url: str) -> None:
 
 
 def test_the_addresses_of_china_are_amazons_too() -> None:
-    url = "https://sns.cn-north-1.amazonaws.com.cn/SimpleNotificationService-00ff.pem"
-    verify(notice(SigningCertURL=url), Credentials(keys={url: certificate(KEY)}))
+    for region in ("cn-north-1.amazonaws.com.cn", "us-gov-west-1.amazonaws.com"):
+        url = f"https://sns.{region}/{FILE}"
+        verify(notice(SigningCertURL=url), Credentials(keys={url: certificate(KEY)}))
 
 
 @pytest.mark.parametrize(
@@ -143,6 +153,12 @@ def test_the_addresses_of_china_are_amazons_too() -> None:
 def test_another_certificate_proves_nothing(wrong: bytes) -> None:
     with pytest.raises(Unauthentic):
         verify(notice(), Credentials(keys={URL: wrong}))
+
+
+@pytest.mark.parametrize("begin", ["2025-09-21T14:13:19+00:00", "2026-09-21T14:13:21+00:00"])
+def test_a_certificate_counts_while_it_is_valid(begin: str) -> None:
+    with pytest.raises(Unauthentic, match="valid now"):
+        verify(notice(), Credentials(keys={URL: certificate(KEY, begin)}))
 
 
 def test_only_our_topics_and_only_recent_ones() -> None:
