@@ -277,14 +277,26 @@ def _read(file: click.utils.LazyFile) -> str:
 
 
 def _tell(context: click.Context, name: str, made: str | None, as_json: bool) -> None:
-    base = loaded(context).config.ingest.public_url.rstrip("/") or "https://<your intake>"
-    url = f"{base}/v1/hooks/{name}"
+    url = _address(context, name)
     if as_json:
-        line({"name": name, "url": url} | ({} if made is None else {"secret": made}))
+        told = {"name": name, "url": url, "secret": made}
+        line({key: value for key, value in told.items() if value is not None})
         return
-    click.echo(f"{name}: {url}")
+    click.echo(f"{name}: {url or 'added'}")
     if made is not None:
         click.echo(f"secret (shown once): {made}")
+
+
+def _address(context: click.Context, name: str) -> str | None:
+    """Return the address that the sender is to call, None for a source that is no web hook."""
+    from services.ingest.channels import providers as known
+    from services.ingest.registry import read
+
+    base = loaded(context).config.ingest.public_url.rstrip("/") or "https://<your intake>"
+    provider = known.load()[read(_path(context))[name].provider]
+    if provider.parse is None:
+        return None
+    return f"{base}/v1/feedback" if provider.name == "generic" else f"{base}/v1/hooks/{name}"
 
 
 def _done(name: str, state: str, as_json: bool) -> None:

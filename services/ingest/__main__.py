@@ -67,11 +67,11 @@ def main() -> int:
 def _compose(settings: Config) -> Parts:
     limits, secret = settings.ingest, settings.privacy.pseudonym_key
     keys = Keys(limits.keys)
-    check_exposure(limits.host, keys, secret)
+    registry = Registry(Path(limits.sources_file))
+    check_exposure(limits.host, keys, secret, registry.sources)
     metrics = Metrics(process_registry())
     metrics.build_info.labels(build_version(), "ingest").set(1)
     core = compose_core(settings, metrics)
-    registry = Registry(Path(limits.sources_file))
     metrics.sources_broken.set_function(lambda: len(registry.faults))
     gate = Gate(metrics)
     rates = Limits(time.monotonic)

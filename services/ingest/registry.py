@@ -135,6 +135,11 @@ def configured(name: str, source: Source) -> Configured:
         if option not in provider.options:
             hint = _nearest(option, provider.options)
             raise Misconfigured(f"sources.{name}: {provider.name} has no option {option!r}{hint}")
+    for option in provider.required:
+        if not source.options.get(option, "").strip():
+            raise Misconfigured(
+                f"sources.{name}: option {option!r} is missing: {provider.options[option]}"
+            )
     settings = Settings(
         name=name, region=source.region, languages=source.languages, options=source.options
     )

@@ -188,7 +188,8 @@ class Provider:
     ``read`` makes the item of what a ``Fetch`` named, once it was got; it raises ``Rejected``.
     ``secret`` and ``options`` say, for people, what is to be configured; ``pull``: its items are
     fetched by a collector, so there is no address to call and ``verify``/``parse`` may be missing.
-    ``max_body`` is the largest request that is read, in bytes: before the proof, so keep it tight.
+    An option whose meaning begins with ``required:`` has to be set. ``max_body`` is the largest
+    request that is read, in bytes: before the proof, so keep it tight.
     """
 
     name: str
@@ -205,6 +206,13 @@ class Provider:
     pull: bool = False
     secret_from: SecretFrom = SecretFrom.PLATFORM
     max_body: int = 2_000_000
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Return the options without which a source cannot work."""
+        return tuple(
+            name for name, meaning in self.options.items() if meaning.startswith("required:")
+        )
 
     @property
     def needs_secret(self) -> bool:

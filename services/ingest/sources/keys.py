@@ -8,7 +8,7 @@ from hmac import compare_digest
 from services.ingest.channels.generic import source_name
 from services.ingest.channels.rejection import Rejected
 from services.ingest.prepare import ANY_SOURCE, GENERIC
-from services.ingest.registry import Configured, Registry
+from services.ingest.registry import Configured, Registry, Sources
 from shared.errors import Misconfigured
 
 _SCHEME = "bearer "
@@ -87,7 +87,7 @@ def _entry(entry: str, number: int) -> tuple[str, bytes]:
         raise Misconfigured(f"ingest.keys: entry {number}: {rejected.detail}") from rejected
 
 
-def check_exposure(host: str, keys: Keys, pseudonym_key: str) -> None:
+def check_exposure(host: str, keys: Keys, pseudonym_key: str, sources: Sources) -> None:
     """Refuse to serve the network without keys.
 
     Raises:
@@ -95,10 +95,10 @@ def check_exposure(host: str, keys: Keys, pseudonym_key: str) -> None:
     """
     if _is_loopback(host):
         return
-    if not keys:
+    if not keys and not any(source.provider.name == GENERIC for source in sources.values()):
         raise Misconfigured(
-            f"ingest.keys is empty, so everyone could write: set it, or bind ingest.host to "
-            f"127.0.0.1 instead of {host}"
+            f"ingest.keys is empty, so everyone could write: set it, add a source of the provider "
+            f"{GENERIC!r}, or bind ingest.host to 127.0.0.1 instead of {host}"
         )
     if pseudonym_key == "change-me":
         raise Misconfigured(

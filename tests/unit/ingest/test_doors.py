@@ -36,13 +36,13 @@ def test_a_key_stands_for_a_source(header: str | None, source: str | None) -> No
 def test_no_keys_let_everyone_in_but_only_from_this_machine() -> None:
     assert Keys("").source_of(None) == "*"
     for host in ("127.0.0.1", "::1", "localhost", "127.1.2.3"):
-        check_exposure(host, Keys(""), "change-me")
+        check_exposure(host, Keys(""), "change-me", {})
     for host in ("0.0.0.0", "::", "10.0.0.1", "example.com"):  # noqa: S104
         with pytest.raises(Misconfigured, match=r"ingest\.keys"):
-            check_exposure(host, Keys(""), "secret")
+            check_exposure(host, Keys(""), "secret", {})
         with pytest.raises(Misconfigured, match="pseudonym_key"):
-            check_exposure(host, Keys("a:b"), "change-me")
-        check_exposure(host, Keys("a:b"), "secret")
+            check_exposure(host, Keys("a:b"), "change-me", {})
+        check_exposure(host, Keys("a:b"), "secret", {})
 
 
 @pytest.mark.parametrize("setting", ["nokey", "a:", ":b", "a b:c"])

@@ -42,6 +42,7 @@ def test_no_file_means_no_sources(tmp_path: Path) -> None:
         ("[sources.shop]\nprovidr = 1", "providr"),
         ('[sources.shop]\nprovider = "slack"\nrate = 0\nsecrets = ["12345678"]', "rate"),
         ("[sources.shop", "sources.toml"),
+        ('[sources.m]\nprovider = "smtp"', "'recipients' is missing"),
         (SLACK + '[sources.shop.options]\nnope = "1"', "no option 'nope'"),
     ],
 )

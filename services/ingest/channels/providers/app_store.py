@@ -173,9 +173,9 @@ PROVIDER = Provider(
     channel=Channel.REVIEWS,
     secret="private key (.p8) of App Store Connect",
     options={
-        "app_id": "number of the app (Apple ID)",
-        "key_id": "id of the key",
-        "issuer_id": "id of the issuer of the key",
+        "app_id": "required: number of the app (Apple ID)",
+        "key_id": "required: id of the key",
+        "issuer_id": "required: id of the issuer of the key",
         **POLLED,
     },
     pull=True,

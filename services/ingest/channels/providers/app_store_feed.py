@@ -146,8 +146,8 @@ PROVIDER = Provider(
     title="App Store (public feed)",
     channel=Channel.REVIEWS,
     options={
-        "app_id": "number of the app (Apple ID)",
-        "country": "storefront, two letters (us, de, jp); one source for each",
+        "app_id": "required: number of the app (Apple ID)",
+        "country": "required: storefront, two letters (us, de, jp); one source for each",
         **POLLED,
     },
     pull=True,
