@@ -179,7 +179,6 @@ class Builder(DefaultRecordBatchBuilder):  # type: ignore[misc]  # kafka-python 
         """
         if not self._num_records:
             self._first_timestamp = self._max_timestamp = now_ms
-        self._max_timestamp = max(self._max_timestamp, now_ms)
         delta = _varint(now_ms - self._first_timestamp)
         buffer, limit = self._buffer, self._batch_size
         end = at
@@ -207,6 +206,8 @@ class Builder(DefaultRecordBatchBuilder):  # type: ignore[misc]  # kafka-python 
             self._num_records += 1
             offset += 1
             end += 1
+        if end > at:
+            self._max_timestamp = max(self._max_timestamp, now_ms)
         return end
 
 
