@@ -77,6 +77,14 @@ class Form(msgspec.Struct, frozen=True):
         """Return the parts that were sent as files."""
         return tuple(part for part in self.parts if part.filename is not None)
 
+    def digest(self) -> str:
+        """Return a digest of the fields: the same when they are sent again in another encoding."""
+        fields = sorted(
+            msgspec.json.encode((part.name, part.filename, hashlib.sha256(part.content).digest()))
+            for part in self.parts
+        )
+        return hashlib.sha256(b"\n".join(fields)).hexdigest()
+
 
 def read_form(hook: Hook) -> Form:
     """Return the form in the body of ``hook``.

@@ -78,11 +78,12 @@ class Proof(msgspec.Struct, frozen=True):
     """How a request was authenticated.
 
     ``nonce`` is set where the signature does not cover the body: one nonce may be used again (the
-    provider retries) but only with the same body.
+    provider retries) but only with the same ``digest``, None: that of the body.
     """
 
     method: str
     nonce: str | None = None
+    digest: str | None = None
 
 
 class Ignored(enum.StrEnum):

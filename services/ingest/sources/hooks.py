@@ -153,7 +153,7 @@ class HookDoor:
         proof = await self._verified(source, hook)
         if proof.nonce is None:
             return
-        digest = hashlib.sha256(hook.body).hexdigest()
+        digest = proof.digest or hashlib.sha256(hook.body).hexdigest()
         try:
             fresh = await self._nonces.claim(f"{source.name}:{proof.nonce}", digest)
         except Transient:

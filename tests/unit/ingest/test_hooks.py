@@ -56,7 +56,9 @@ def _verify(hook: Hook, credentials: Credentials, settings: Settings) -> Proof:
     check_hmac(credentials, hook.url.encode() + hook.body, hook.header("x-signature"))
     if settings.option("key") and KEY_URL not in credentials.keys:
         raise KeyNeeded(KEY_URL)
-    return Proof("hmac", nonce=hook.header("x-nonce") or None)
+    return Proof(
+        "hmac", nonce=hook.header("x-nonce") or None, digest=hook.header("x-digest") or None
+    )
 
 
 def _parse(hook: Hook, settings: Settings) -> Delivery:
@@ -229,6 +231,18 @@ def test_a_nonce_serves_one_body(rig: Any, settings: config.Ingest) -> None:
 
     _play(scenario)
     assert len(rig.log.records) == 1
+
+
+def test_a_nonce_serves_what_the_provider_says_is_the_same(
+    rig: Any, settings: config.Ingest
+) -> None:
+    async def scenario() -> None:
+        async with _site(rig, settings) as site:
+            assert (await site.send(["a"], X_Nonce="n", X_Digest="d"))[0] == 200
+            assert (await site.send(["a", ""], X_Nonce="n", X_Digest="d"))[0] == 200
+            assert (await site.send(["a"], X_Nonce="n", X_Digest="e"))[0] == 401
+
+    _play(scenario)
 
 
 def test_a_paused_source_keeps_its_sender_waiting(rig: Any, settings: config.Ingest) -> None:

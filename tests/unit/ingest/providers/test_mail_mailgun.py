@@ -10,12 +10,14 @@ from urllib.parse import urlencode
 import pytest
 
 from services.ingest.channels.hook import Hook
-from services.ingest.channels.provider import Credentials, Settings, Unauthentic
+from services.ingest.channels.provider import Credentials, Proof, Settings, Unauthentic
 from services.ingest.channels.providers import mailgun
 from services.ingest.channels.rejection import Rejected
+from services.ingest.core import NONCE_S
 from shared.events import Flag
 
 NOW = 1_790_000_000_000
+HOUR_MS = 3_600_000
 SECRET = b"golden-key"
 CREDENTIALS = Credentials(secrets=(SECRET,))
 SETTINGS = Settings(name="mail")
@@ -44,18 +46,44 @@ def hook(pairs: dict[str, str] | list[tuple[str, str]]) -> Hook:
     )
 
 
+def multipart(fields: dict[str, str], boundary: str) -> Hook:
+    parts = "".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    )
+    headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
+    body = f"{parts}--{boundary}--\r\n".encode()
+    return Hook(url="https://example.com/", headers=headers, body=body, now=NOW)
+
+
+def proof(request: Hook) -> Proof:
+    return mailgun.verify(request, CREDENTIALS, SETTINGS)
+
+
 def test_the_token_is_a_nonce_since_the_body_is_not_signed() -> None:
-    proof = mailgun.verify(hook(FIELDS | signed()), CREDENTIALS, SETTINGS)
-    assert proof.nonce == TOKEN
-    other = FIELDS | {"body-plain": "forged"}
-    assert mailgun.verify(hook(other | signed()), CREDENTIALS, SETTINGS).nonce == TOKEN
+    fields = FIELDS | signed()
+    first, other = proof(hook(fields)), proof(hook(fields | {"body-plain": "forged"}))
+    assert first.nonce == other.nonce == TOKEN
+    assert first.digest != other.digest
+    moved = fields | {"body-plain": "", "stripped-text": fields["body-plain"]}
+    assert proof(hook(moved)).digest != first.digest
 
 
-def test_a_quarter_of_an_hour_is_the_limit() -> None:
-    mailgun.verify(hook(signed(NOW - 14 * 60_000)), CREDENTIALS, SETTINGS)
-    for at in (NOW - 16 * 60_000, NOW + 16 * 60_000):
+def test_a_mail_that_is_sent_again_has_the_same_digest() -> None:
+    fields = FIELDS | signed()
+    first = proof(multipart(fields, "b1"))
+    turned = dict(reversed(fields.items()))
+    for again in (multipart(fields, "b2"), multipart(turned, "b1"), hook(fields)):
+        assert proof(again) == first
+
+
+def test_a_mail_may_be_sent_again_for_eight_hours() -> None:
+    mailgun.verify(hook(signed(NOW - 8 * HOUR_MS)), CREDENTIALS, SETTINGS)
+    for at in (NOW - 10 * HOUR_MS, NOW + 10 * HOUR_MS):
         with pytest.raises(Unauthentic, match="too"):
             mailgun.verify(hook(signed(at)), CREDENTIALS, SETTINGS)
+    # What was used is remembered for at least as long as it could be used again.
+    assert mailgun.TOLERANCE_MS < NONCE_S * 1000
 
 
 def test_of_doubled_fields_the_one_that_is_verified_is_the_nonce() -> None:
