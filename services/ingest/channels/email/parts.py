@@ -9,11 +9,11 @@ import msgspec
 from shared.events import Attachment
 
 OPTIONS: Mapping[str, str] = {
-    "own_addresses": "addresses of our own that send mail, so that our mail is not taken for feedback",
-    "own_domain": "domain of the Message-IDs that we make",
+    "own_addresses": "addresses of our own that send mail: verified (authserv_id), it is an answer of ours",
+    "own_domain": "domain of the Message-IDs that we make: without our token, never answered by itself",
     "relays": "addresses of contact forms and the like that write on behalf of people (Reply-To)",
     "authserv_id": "name under which our own mail server writes Authentication-Results",
-    "thread_secret": "keys of the tokens in reply addresses (support+TOKEN@), newest first",
+    "thread_secret": "keys of the tokens in reply addresses (support+TOKEN@) and mail, newest first",
 }
 """Options of a source that receives mail, for ``Provider.options``; lists are separated by spaces."""
 

@@ -2,7 +2,8 @@
 
 Vendor pages "Receiving Messages via HTTP through a forward() action" and "Securing Webhooks". The
 signature covers a timestamp and a random token but not the mail: the token is therefore a nonce that
-is good for one mail only (for its fields: boundaries differ when it is sent again). A URL that ends in ``mime`` gets the untouched message in ``body-mime``.
+is good for one mail only (for its fields: boundaries differ when it is sent again). A URL that ends in
+``mime`` gets the untouched message in ``body-mime``.
 """
 
 from __future__ import annotations
