@@ -9,7 +9,7 @@ import msgspec
 from shared.events import Attachment
 
 OPTIONS: Mapping[str, str] = {
-    "own_addresses": "addresses of our own that send mail: verified (authserv_id), it is an answer of ours",
+    "own_addresses": "addresses of our own that send mail: if verified (authserv_id), as our answers",
     "own_domain": "domain of the Message-IDs that we make: without our token, never answered by itself",
     "relays": "addresses of contact forms and the like that write on behalf of people (Reply-To)",
     "authserv_id": "name under which our own mail server writes Authentication-Results",
