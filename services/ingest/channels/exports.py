@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import msgspec
 
+from services.ingest.channels.gathering import gathered
 from services.ingest.channels.item import Item
-from services.ingest.channels.provider import Delivery, Ignored, Unfit
+from services.ingest.channels.provider import Delivery, Ignored
 from services.ingest.channels.providers import chatwoot, zendesk
 from services.ingest.channels.reading import read_json
-from services.ingest.channels.rejection import Rejected
 from shared.events import Role
 
 Id = str | int
@@ -95,20 +95,14 @@ def zendesk_ticket(line: bytes) -> Delivery:
             name=customer.name, email=customer.email,
         )  # fmt: skip
         return Delivery(items=(item,))
-    items: list[Item] = []
-    unfit: list[Unfit] = []
-    ignored: list[Ignored] = []
-    for raw in ticket.comments:
-        try:
-            comment = read_json(bytes(raw), Comment)
-        except Rejected as rejected:
-            unfit.append(Unfit.of(rejected, bytes(raw)))
-            continue
-        if comment.public:
-            items.append(_comment(comment, ticket, first=not items))
-        else:
-            ignored.append(Ignored.OWN)
-    return Delivery(items=tuple(items), unfit=tuple(unfit), ignored=tuple(ignored))
+    begin = iter((True,))  # the title goes over the first that is public, and no other
+    return gathered(
+        ticket.comments,
+        Comment,
+        lambda given: (
+            _comment(given, ticket, first=next(begin, False)) if given.public else Ignored.OWN
+        ),
+    )
 
 
 def _comment(comment: Comment, ticket: Ticket, *, first: bool) -> Item:

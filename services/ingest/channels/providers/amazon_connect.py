@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import msgspec
 
+from services.ingest.channels.gathering import delivered, gathered
 from services.ingest.channels.hook import Hook
 from services.ingest.channels.item import Item
 from services.ingest.channels.phone import contact_lens
@@ -29,7 +30,6 @@ from services.ingest.channels.provider import (
     SecretFrom,
     Settings,
     Unauthentic,
-    Unfit,
 )
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
@@ -105,24 +105,9 @@ def verify(hook: Hook, credentials: Credentials, settings: Settings) -> Proof:  
 def parse(hook: Hook, settings: Settings) -> Delivery:  # noqa: ARG001
     """Return the calls in one record or an array of them."""
     if hook.body.lstrip()[:1] != b"[":
-        found = _read(hook.body)
-        return (
-            Delivery(ignored=(found,)) if isinstance(found, Ignored) else Delivery(items=(found,))
-        )
-    items: list[Item] = []
-    ignored: list[Ignored] = []
-    unfit: list[Unfit] = []
-    for raw in read_json(hook.body, list[msgspec.Raw]):
-        try:
-            found = _read(bytes(raw))
-        except Rejected as rejected:
-            unfit.append(Unfit.of(rejected, bytes(raw)))
-            continue
-        if isinstance(found, Ignored):
-            ignored.append(found)
-        else:
-            items.append(found)
-    return Delivery(items=tuple(items), ignored=tuple(ignored), unfit=tuple(unfit))
+        return delivered((_read(hook.body),))
+    records = read_json(hook.body, list[msgspec.Raw])
+    return gathered(records, msgspec.Raw, lambda raw: _read(bytes(raw)))
 
 
 def _read(raw: bytes) -> Item | Ignored:

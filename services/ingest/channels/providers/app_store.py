@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 import jwt
 import msgspec
 
+from services.ingest.channels.gathering import gathered
 from services.ingest.channels.item import Item, Scalar, with_title
 from services.ingest.channels.provider import DAY_S, Capability, Provider, Settings
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Rejected
 from services.ingest.channels.reviews.names import public_name
-from services.ingest.channels.reviews.page import POLLED, Page, gathered, identified, revision_of
+from services.ingest.channels.reviews.page import POLLED, Page, identified, revision_of
 from services.ingest.channels.reviews.stars import stars
 from services.ingest.channels.reviews.territories import country
 from services.ingest.channels.times import stated

@@ -11,6 +11,7 @@ import re
 
 import msgspec
 
+from services.ingest.channels.gathering import gathered
 from services.ingest.channels.item import Item, with_title
 from services.ingest.channels.provider import DAY_S, Capability, Ignored, Provider, Settings
 from services.ingest.channels.reading import read_json
@@ -18,7 +19,6 @@ from services.ingest.channels.reviews.names import public_name
 from services.ingest.channels.reviews.page import (
     POLLED,
     Page,
-    gathered,
     identified,
     revision_of,
     whole,

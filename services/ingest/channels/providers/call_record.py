@@ -25,6 +25,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from services.ingest.channels.gathering import gathered
 from services.ingest.channels.hook import Hook
 from services.ingest.channels.item import Item
 from services.ingest.channels.phone import captions
@@ -46,10 +47,8 @@ from services.ingest.channels.provider import (
     Provider,
     SecretFrom,
     Settings,
-    Unfit,
 )
 from services.ingest.channels.reading import read_json
-from services.ingest.channels.rejection import Rejected
 from services.ingest.channels.signatures import check_age, check_hmac, seconds
 from services.ingest.channels.times import stated
 from services.ingest.channels.tokens import check_bearer
@@ -116,19 +115,12 @@ def verify(hook: Hook, credentials: Credentials, settings: Settings) -> Proof:  
 def parse(hook: Hook, settings: Settings) -> Delivery:
     """Return the calls of one record or an array of them."""
     if hook.body.lstrip()[:1] != b"[":
-        return Delivery(items=(_item(hook.body, settings),))
-    items: list[Item] = []
-    unfit: list[Unfit] = []
-    for raw in read_json(hook.body, list[msgspec.Raw]):
-        try:
-            items.append(_item(bytes(raw), settings))
-        except Rejected as rejected:
-            unfit.append(Unfit.of(rejected, bytes(raw)))
-    return Delivery(items=tuple(items), unfit=tuple(unfit))
+        return Delivery(items=(_item(read_json(hook.body, _Record), settings),))
+    records = read_json(hook.body, list[msgspec.Raw])
+    return gathered(records, _Record, lambda record: _item(record, settings))
 
 
-def _item(raw: bytes, settings: Settings) -> Item:
-    record = read_json(raw, _Record)
+def _item(record: _Record, settings: Settings) -> Item:
     return call_item(
         record.call_id,
         leg=record.leg,

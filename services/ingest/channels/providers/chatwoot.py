@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
+from services.ingest.channels.gathering import gathered
 from services.ingest.channels.hook import Hook
 from services.ingest.channels.item import Alias, Item
 from services.ingest.channels.provider import (
@@ -21,10 +22,8 @@ from services.ingest.channels.provider import (
     Proof,
     Provider,
     Settings,
-    Unfit,
 )
 from services.ingest.channels.reading import read_json
-from services.ingest.channels.rejection import Rejected
 from services.ingest.channels.signatures import check_age, check_hmac, require, seconds
 from services.ingest.channels.times import stated
 from shared.events import Attachment, Channel, Medium, Operation, Origin, Rating, Role
@@ -181,20 +180,7 @@ def event(body: bytes) -> Delivery:
 
 def delivery(messages: list[bytes], conversation: Conversation, account: Id | None) -> Delivery:
     """Return what is in the ``messages`` of a conversation."""
-    items: list[Item] = []
-    unfit: list[Unfit] = []
-    ignored: list[Ignored] = []
-    for raw in messages:
-        try:
-            found = _item(read_json(raw, Message), conversation, account)
-        except Rejected as rejected:
-            unfit.append(Unfit.of(rejected, raw))
-            continue
-        if isinstance(found, Item):
-            items.append(found)
-        else:
-            ignored.append(found)
-    return Delivery(items=tuple(items), unfit=tuple(unfit), ignored=tuple(ignored))
+    return gathered(messages, Message, lambda given: _item(given, conversation, account))
 
 
 def _item(message: Message, conversation: Conversation, account: Id | None) -> Item | Ignored:

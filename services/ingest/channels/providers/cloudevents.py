@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from services.ingest.channels.fields import OPTIONS, Layout, data_item, has_own_id
+from services.ingest.channels.gathering import gathered
 from services.ingest.channels.hook import Hook
 from services.ingest.channels.item import Item
 from services.ingest.channels.provider import (
@@ -26,7 +27,6 @@ from services.ingest.channels.provider import (
     SecretFrom,
     Settings,
     Unauthentic,
-    Unfit,
 )
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
@@ -76,13 +76,7 @@ def _batch(body: bytes, layout: Layout) -> Delivery:
     events = read_json(body, list[msgspec.Raw])
     if len(events) > MAX_BATCH:
         raise Rejected(Refusal.TOO_LARGE, f"{len(events)} events, at most {MAX_BATCH}")
-    items, unfit = [], []
-    for raw in events:
-        try:
-            items.append(_item(read_json(bytes(raw), Event), layout))
-        except Rejected as rejected:
-            unfit.append(Unfit.of(rejected, bytes(raw)))
-    return Delivery(items=tuple(items), unfit=tuple(unfit))
+    return gathered(events, Event, lambda event: _item(event, layout))
 
 
 def _binary(hook: Hook) -> Event:

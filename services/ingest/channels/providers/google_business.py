@@ -12,6 +12,7 @@ import re
 
 import msgspec
 
+from services.ingest.channels.gathering import gathered
 from services.ingest.channels.hook import Hook
 from services.ingest.channels.item import Item, Scalar
 from services.ingest.channels.provider import (
@@ -27,7 +28,7 @@ from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.channels.reviews import google_push
 from services.ingest.channels.reviews.names import public_name
-from services.ingest.channels.reviews.page import gathered, identified, revision_of
+from services.ingest.channels.reviews.page import identified, revision_of
 from services.ingest.channels.reviews.stars import stars
 from services.ingest.channels.reviews.translated import original
 from services.ingest.channels.times import stated

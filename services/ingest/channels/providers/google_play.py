@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from services.ingest.channels.gathering import gathered
 from services.ingest.channels.item import Item, Scalar, with_title
 from services.ingest.channels.provider import (
     DAY_S,
@@ -21,7 +22,6 @@ from services.ingest.channels.reviews.names import public_name
 from services.ingest.channels.reviews.page import (
     POLLED,
     Page,
-    gathered,
     identified,
     revision_of,
     whole,

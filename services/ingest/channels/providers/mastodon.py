@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from services.ingest.channels.gathering import delivered
 from services.ingest.channels.html import to_text
 from services.ingest.channels.item import Item, with_title
 from services.ingest.channels.provider import (
@@ -31,7 +32,6 @@ from services.ingest.channels.social.parts import (
     Part,
     Time,
     count,
-    gathered,
     optional,
     required,
 )
@@ -108,7 +108,7 @@ def read_event(event: str, data: bytes, settings: Settings) -> Delivery:
     Raises:
         Rejected: the data is not what the event should carry.
     """
-    return gathered(_parts(event, data, settings))
+    return delivered(_parts(event, data, settings))
 
 
 def _parts(event: str, data: bytes, settings: Settings) -> Iterator[Part]:

@@ -13,6 +13,7 @@ from functools import partial
 
 import msgspec
 
+from services.ingest.channels.gathering import delivered
 from services.ingest.channels.hook import Hook
 from services.ingest.channels.provider import (
     DAY_S,
@@ -28,7 +29,7 @@ from services.ingest.channels.provider import (
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.signatures import check_hmac, check_token
 from services.ingest.channels.social import meta_feed, meta_messaging, whatsapp
-from services.ingest.channels.social.parts import Id, Part, Raws, Time, each, gathered, optional
+from services.ingest.channels.social.parts import Id, Part, Raws, Time, each, optional
 from services.ingest.channels.social.whatsapp_payloads import Value
 from shared.events import Channel
 
@@ -84,7 +85,7 @@ def challenge(hook: Hook, credentials: Credentials, settings: Settings) -> Reply
 def parse(hook: Hook, _settings: Settings) -> Delivery:
     """Return all that is in all entries."""
     envelope = read_json(hook.body, Envelope)
-    return gathered(each(envelope.entry, Entry, partial(_entry, envelope.object)))
+    return delivered(each(envelope.entry, Entry, partial(_entry, envelope.object)))
 
 
 def _entry(kind: str, entry: Entry) -> Iterator[Part]:

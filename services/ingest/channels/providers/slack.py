@@ -13,6 +13,7 @@ from functools import partial
 
 import msgspec
 
+from services.ingest.channels.gathering import delivered
 from services.ingest.channels.hook import Hook
 from services.ingest.channels.item import Item
 from services.ingest.channels.provider import (
@@ -30,7 +31,7 @@ from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Rejected
 from services.ingest.channels.signatures import check_age, check_hmac, seconds
 from services.ingest.channels.social.mrkdwn import to_text
-from services.ingest.channels.social.parts import Part, each, gathered, required
+from services.ingest.channels.social.parts import Part, each, required
 from services.ingest.channels.times import stated
 from shared.events import Attachment, Channel, Flag, Medium, Operation, Origin, Role
 
@@ -155,7 +156,7 @@ def parse(hook: Hook, settings: Settings) -> Delivery:
         users=frozenset({*bots, *settings.listed("agents")}),
         teams=frozenset(settings.listed("teams")),
     )
-    return gathered(each([envelope.event], Event, partial(_parts, us)))
+    return delivered(each([envelope.event], Event, partial(_parts, us)))
 
 
 def _parts(us: Us, event: Event) -> Iterator[Part]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from services.ingest.channels.gathering import gathered
 from services.ingest.channels.hook import Hook
 from services.ingest.channels.item import Item, Scalar, with_title
 from services.ingest.channels.provider import (
@@ -23,7 +24,7 @@ from services.ingest.channels.provider import (
 )
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.reviews.names import public_name
-from services.ingest.channels.reviews.page import gathered, identified
+from services.ingest.channels.reviews.page import identified
 from services.ingest.channels.reviews.stars import stars
 from services.ingest.channels.signatures import check_basic
 from services.ingest.channels.times import stated

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 import msgspec
 
 from services.ingest.channels.forms import URLENCODED, urlencoded
+from services.ingest.channels.gathering import delivered
 from services.ingest.channels.hook import Hook
 from services.ingest.channels.item import Item
 from services.ingest.channels.phone.caller import caller
@@ -63,8 +64,7 @@ def parse(hook: Hook, settings: Settings) -> Delivery:  # noqa: ARG001
         read_json(hook.body, dict[str, msgspec.Raw])
         return Delivery(ignored=(Ignored.UNSUPPORTED,))
     fields = hook.query if hook.method == "GET" else _form(hook)
-    found = _read(fields)
-    return Delivery(ignored=(found,)) if isinstance(found, Ignored) else Delivery(items=(found,))
+    return delivered((_read(fields),))
 
 
 def _form(hook: Hook) -> Fields:

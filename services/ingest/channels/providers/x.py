@@ -19,6 +19,7 @@ from functools import partial
 
 import msgspec
 
+from services.ingest.channels.gathering import delivered
 from services.ingest.channels.hook import Hook
 from services.ingest.channels.item import Item
 from services.ingest.channels.provider import (
@@ -38,7 +39,6 @@ from services.ingest.channels.social.parts import (
     Part,
     count,
     each,
-    gathered,
     optional,
     required,
 )
@@ -95,7 +95,7 @@ def challenge(hook: Hook, credentials: Credentials, _settings: Settings) -> Repl
 
 def parse(hook: Hook, _settings: Settings) -> Delivery:
     """Return the posts, deletions and direct messages."""
-    return gathered(_parts(read_json(hook.body, Envelope)))
+    return delivered(_parts(read_json(hook.body, Envelope)))
 
 
 def _parts(given: Envelope) -> Iterator[Part]:

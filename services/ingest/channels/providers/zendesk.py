@@ -17,6 +17,7 @@ import base64
 
 import msgspec
 
+from services.ingest.channels.gathering import delivered
 from services.ingest.channels.hook import Hook
 from services.ingest.channels.item import Alias, Item, derived, with_title
 from services.ingest.channels.provider import (
@@ -169,7 +170,7 @@ def parse(hook: Hook, _settings: Settings) -> Delivery:
     else:
         nested = bytes(head.ticket)
         found = _of_trigger(read_json(nested if nested.startswith(b"{") else hook.body, Trigger))
-    return Delivery(items=(found,)) if isinstance(found, Item) else Delivery(ignored=(found,))
+    return delivered((found,))
 
 
 def _of_event(kind: str, body: bytes) -> Item | Ignored:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar
-
 import msgspec
 
-from services.ingest.channels.item import Item, derived
-from services.ingest.channels.provider import Delivery, Fetch, Ignored, Unfit
-from services.ingest.channels.reading import read_json
+from services.ingest.channels.item import derived
+from services.ingest.channels.provider import Delivery
 from services.ingest.channels.rejection import Refusal, Rejected
 
 POLLED = {
@@ -18,8 +14,6 @@ POLLED = {
 }
 """Options of every source that is asked for its reviews."""
 
-T = TypeVar("T")
-Element = Item | Fetch | Ignored
 _INT64 = 1 << 63
 
 
@@ -31,29 +25,6 @@ class Page(msgspec.Struct, frozen=True):
 
     delivery: Delivery
     next_token: str | None = None
-
-
-def gathered(parts: Iterable[msgspec.Raw], kind: type[T], read: Callable[[T], Element]) -> Delivery:
-    """Return what ``read`` makes of each of ``parts``; one that it rejects costs only itself."""
-    items: list[Item] = []
-    unfit: list[Unfit] = []
-    ignored: list[Ignored] = []
-    fetch: list[Fetch] = []
-    for part in parts:
-        try:
-            element = read(read_json(bytes(part), kind))
-        except Rejected as rejected:
-            unfit.append(Unfit.of(rejected, bytes(part)))
-            continue
-        if isinstance(element, Item):
-            items.append(element)
-        elif isinstance(element, Fetch):
-            fetch.append(element)
-        else:
-            ignored.append(element)
-    return Delivery(
-        items=tuple(items), unfit=tuple(unfit), ignored=tuple(ignored), fetch=tuple(fetch)
-    )
 
 
 def identified(native_id: str | int | None, field: str) -> str:

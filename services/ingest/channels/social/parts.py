@@ -7,14 +7,12 @@ from typing import TypeVar
 
 import msgspec
 
-from services.ingest.channels.item import Item
-from services.ingest.channels.provider import Delivery, Ignored, Unfit
-from services.ingest.channels.reading import read_json
+from services.ingest.channels import gathering
 from services.ingest.channels.rejection import Refusal, Rejected
 
 T = TypeVar("T")
 
-Part = Item | Unfit | Ignored
+Part = gathering.Element
 Id = str | int
 """Platforms write the same id as a number here and as text there."""
 Time = str | int | float | None
@@ -23,31 +21,9 @@ Raws = list[msgspec.Raw] | None
 _INT64 = 1 << 63
 
 
-def gathered(parts: Iterable[Part]) -> Delivery:
-    """Return the delivery that consists of ``parts``."""
-    items: list[Item] = []
-    unfit: list[Unfit] = []
-    ignored: list[Ignored] = []
-    for part in parts:
-        if isinstance(part, Item):
-            items.append(part)
-        elif isinstance(part, Unfit):
-            unfit.append(part)
-        else:
-            ignored.append(part)
-    return Delivery(items=tuple(items), unfit=tuple(unfit), ignored=tuple(ignored))
-
-
 def each(raws: Raws, kind: type[T], read: Callable[[T], Iterable[Part]]) -> Iterator[Part]:
-    """Yield what ``read`` makes of every element; one that is rejected becomes an ``Unfit``."""
-    for raw in raws or ():
-        payload = bytes(raw)
-        try:
-            parts = list(read(read_json(payload, kind)))
-        except Rejected as rejected:
-            yield Unfit.of(rejected, payload)
-        else:
-            yield from parts
+    """Yield what ``read`` makes of every element there is; one that is rejected is an ``Unfit``."""
+    return gathering.each(raws or (), kind, read)
 
 
 def required(field: str, value: Id | None) -> str:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.ingest.channels.gathering import delivered
 from services.ingest.channels.item import Item
 from services.ingest.channels.provider import Delivery, Ignored
 from services.ingest.channels.rejection import Refusal, Rejected
@@ -16,7 +17,6 @@ from services.ingest.channels.social.parts import (
     Part,
     count,
     each,
-    gathered,
     optional,
     required,
 )
@@ -36,7 +36,7 @@ def _read(given: _Numbered) -> Iterator[Part]:
 
 def test_an_element_stands_or_falls_as_a_whole_and_alone() -> None:
     raws = [msgspec.Raw(raw) for raw in (b'{"n":1}', b'{"n":2}', b'{"n":"x"}', b"[]", b'{"n":3}')]
-    delivery = gathered(each(raws, _Numbered, _read))
+    delivery = delivered(each(raws, _Numbered, _read))
     assert [item.native_id for item in delivery.items] == ["1", "3"]
     assert delivery.ignored == (Ignored.STATUS, Ignored.STATUS)
     assert [(unfit.reason, unfit.payload) for unfit in delivery.unfit] == [
@@ -47,7 +47,7 @@ def test_an_element_stands_or_falls_as_a_whole_and_alone() -> None:
 
 
 def test_no_list_is_an_empty_one() -> None:
-    assert gathered(each(None, _Numbered, _read)) == Delivery()
+    assert delivered(each(None, _Numbered, _read)) == Delivery()
 
 
 def test_ids_are_text_or_missing() -> None:
