@@ -13,10 +13,8 @@ from services.ingest.channels.gathering import gathered
 from services.ingest.channels.item import Item
 from services.ingest.channels.provider import Delivery, Ignored
 from services.ingest.channels.providers import chatwoot, zendesk
-from services.ingest.channels.reading import read_json
+from services.ingest.channels.reading import Id, read_json
 from shared.events import Role
-
-Id = str | int
 
 
 class User(msgspec.Struct, frozen=True):

@@ -38,6 +38,11 @@ class Alias(msgspec.Struct, frozen=True):
     value: str
     verified: bool = False
 
+    @classmethod
+    def of_email(cls, address: str | None) -> tuple[Alias, ...]:
+        """Return the alias of an address that is on file; anybody can state one, so not verified."""
+        return (cls(f"email:{address.strip().casefold()}"),) if address else ()
+
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One revision of one item of a source.

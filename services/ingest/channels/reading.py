@@ -12,6 +12,9 @@ import msgspec
 from services.ingest.channels.rejection import Refusal, Rejected
 
 T = TypeVar("T")
+Id = str | int
+"""Platforms write the same id as a number here and as text there."""
+
 _AT = re.compile(r" - at `\$\.?(?P<at>.*)`$", re.DOTALL)
 
 

@@ -23,12 +23,10 @@ from services.ingest.channels.provider import (
     Provider,
     Settings,
 )
-from services.ingest.channels.reading import read_json
+from services.ingest.channels.reading import Id, read_json
 from services.ingest.channels.signatures import check_age, check_hmac, require, seconds
 from services.ingest.channels.times import stated
 from shared.events import Attachment, Channel, Medium, Operation, Origin, Rating, Role
-
-Id = str | int
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -49,9 +47,8 @@ class Sender(msgspec.Struct, frozen=True):
 
     def aliases(self) -> tuple[Alias, ...]:
         """Return address and number. Anybody can state them, and agents enter them: not verified."""
-        email = (Alias(f"email:{self.email.strip().casefold()}"),) if self.email else ()
         number = (Alias(f"tel:{self.phone_number.strip()}"),) if self.phone_number else ()
-        return email + number
+        return Alias.of_email(self.email) + number
 
 
 class Meta(msgspec.Struct, frozen=True):

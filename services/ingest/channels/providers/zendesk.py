@@ -30,13 +30,11 @@ from services.ingest.channels.provider import (
     Provider,
     Settings,
 )
-from services.ingest.channels.reading import read_json
+from services.ingest.channels.reading import Id, read_json
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.channels.signatures import check_age, check_hmac
 from services.ingest.channels.times import stated
 from shared.events import Channel, Medium, Operation, Origin, Role
-
-Id = str | int
 
 
 class Via(msgspec.Struct, frozen=True):
@@ -279,7 +277,7 @@ def written(
         thread_id=f"ticket:{ticket}",
         author=None if author is None else f"user:{author}",
         display_name=name,
-        aliases=(Alias(f"email:{email.strip().casefold()}"),) if email and not ours else (),
+        aliases=() if ours else Alias.of_email(email),
         role=role,
         origin=Origin.OWN_ECHO if ours else Origin.HUMAN,
         occurred_at=time.at,

@@ -7,14 +7,13 @@ from typing import TypeVar
 
 import msgspec
 
-from services.ingest.channels import gathering
+from services.ingest.channels import gathering, reading
 from services.ingest.channels.rejection import Refusal, Rejected
 
 T = TypeVar("T")
 
 Part = gathering.Element
-Id = str | int
-"""Platforms write the same id as a number here and as text there."""
+Id = reading.Id
 Time = str | int | float | None
 Raws = list[msgspec.Raw] | None
 
