@@ -70,9 +70,7 @@ ESCALATIONS = Topic("escalations", (events.CaseEvent,), "tenant:customer", 45 * 
 FOLLOWUPS = Topic("followups", (events.CaseEvent,), "tenant:customer", 45 * DAY_MS)
 FEEDBACK_ORIGINALS = Topic("feedback.originals", (events.Original,), "digest", 30 * DAY_MS)
 WATERMARKS = Topic("ingest.watermarks", (events.Watermark,), "source", -1, Cleanup.COMPACT)
-IDENTITY_LINKS = Topic(
-    "identity.links", (events.IdentityLink,), "alias", -1, Cleanup.COMPACT, partitions=1
-)
+IDENTITY_LINKS = Topic("identity.links", (events.IdentityLink,), "alias", -1, Cleanup.COMPACT)
 DEAD_LETTERS = Topic("dead-letters", (events.DeadLetter,), "original key", 45 * DAY_MS)
 
 ALL: tuple[Topic, ...] = (

@@ -19,7 +19,7 @@ def required(source: Configured, name: str, pattern: str) -> str:
     """
     value = source.settings.option(name).strip()
     if not re.fullmatch(pattern, value, re.ASCII):
-        meant = source.provider.options.get(name, name)
+        meant = source.provider.options.get(name, name).removeprefix("required: ")
         raise Misconfigured(f"sources.{source.name}: option {name!r} should be the {meant}")
     return value
 

@@ -67,5 +67,5 @@ def _deliver(client: smtplib.SMTP, mail: Mail) -> None:
             return
         if fault >= 500:
             break
-        time.sleep(PAUSE_S)
+        time.sleep(PAUSE_S)  # the pause is the point: the server asked for it
     mail.ledger.turned_away(str(fault), len(mail.items))

@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from services.ingest.channels import providers
 from services.ingest.channels.hook import Hook
@@ -111,7 +112,7 @@ class Site:
         named = {"X-Signature": sign} | {k.replace("_", "-"): v for k, v in headers.items()}
         url = f"{self.url}/v1/hooks/{source}?a=%20b"
         async with self.session.post(
-            aiohttp.client.URL(url, encoded=True), data=body, headers=named
+            URL(url, encoded=True), data=body, headers=named
         ) as got:
             return got.status, json.loads(await got.read()), got.headers
 

@@ -32,6 +32,9 @@ def test_what_concerns_one_customer_has_the_customer_as_its_key() -> None:
     assert other == {
         "case.state": "case id",
         "feedback.outcomes": "feedback id",
+        "feedback.originals": "digest",
+        "ingest.watermarks": "source",
+        "identity.links": "alias",
         "dead-letters": "original key",
     }
 
@@ -41,9 +44,11 @@ def test_the_producer_s_compression_is_kept(topic: Topic) -> None:
     assert topic.settings()["compression.type"] == "producer"
 
 
+COMPACTED = [topics.CASE_STATE, topics.WATERMARKS, topics.IDENTITY_LINKS]
+
+
 def test_only_snapshots_are_compacted() -> None:
-    compacted = [topic for topic in ALL if topic.cleanup is Cleanup.COMPACT]
-    assert compacted == [topics.CASE_STATE]
+    assert [topic for topic in ALL if topic.cleanup is Cleanup.COMPACT] == COMPACTED
     assert topics.CASE_STATE.carries == (Case,)
 
 
@@ -59,7 +64,7 @@ def test_a_tombstone_outlives_every_checkpoint_that_may_be_resumed() -> None:
 
 
 @pytest.mark.parametrize(
-    "topic", [topic for topic in ALL if topic is not topics.CASE_STATE], ids=by_name
+    "topic", [topic for topic in ALL if topic not in COMPACTED], ids=by_name
 )
 def test_the_others_are_kept_for_their_time(topic: Topic) -> None:
     settings = topic.settings()

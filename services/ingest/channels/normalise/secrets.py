@@ -17,11 +17,11 @@ _KEY_BLOCK = re.compile(
     r".*?(?:-----END [A-Z ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----|\Z)",
     re.DOTALL,
 )
-_TOKEN_MARKS = (
+_SEARCHED = (
     r"AKIA|ASIA|AIza|eyJ|gh[pousr]_|github_pat_|k_live_|k_test_|sk-|xox|xapp-|glpat-|whsec_|SG\."
     r"|npm_|pypi-|hf_|shp(?:at|ca|pa|ss)_|dop_v1_|ya29\.|EAA"
 )
-_MARKS = re2.compile(_TOKEN_MARKS)
+_MARKS = re2.compile(_SEARCHED)
 
 _TOKEN = re.compile(
     r"(?<![A-Za-z0-9_])(?:"
@@ -64,7 +64,7 @@ _TOLD_MARKS = (
     r"ass(?:word|wort|code|phrase)|ennwort|ontraseña|enha|de passe|achtwoord|арол|asło|ifre"
 )
 _TOLD_MARK = re2.compile(f"(?i){_TOLD_MARKS}")
-_ANY_MARK = re2.compile(f"{_TOKEN_MARKS}|(?i:{_TOLD_MARKS})")
+_ANY_MARK = re2.compile(f"{_SEARCHED}|(?i:{_TOLD_MARKS})")
 """One linear search for the beginnings of all tokens, and for words for a password."""
 
 _USERINFO = re.compile(r"(?<=://)([^\s/?#@\[\]]{1,256})@")

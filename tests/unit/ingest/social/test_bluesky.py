@@ -218,4 +218,4 @@ def test_any_torn_frame_is_read_or_rejected(at: int, junk: bytes, cut: int) -> N
 def test_it_is_pulled() -> None:
     assert PROVIDER.pull
     assert PROVIDER.parse is None
-    assert set(PROVIDER.options) == {"keywords", "dids"}
+    assert set(PROVIDER.options) == {"keywords", "dids", "authors", "base_url"}
