@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ class Service:
         """Return all messages of ``topic``."""
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "reader"})
         name = self.names.of(topic)
-        count = topic.partitions or PARTITIONS
+        count = PARTITIONS
         parts = [TopicPartition(name, number, 0) for number in range(count)]
         left = sum(_end(consumer, part) for part in parts)
         consumer.assign(parts)
@@ -141,6 +142,10 @@ def _end(consumer: Consumer, part: TopicPartition) -> int:
             return int(consumer.get_watermark_offsets(part, timeout=10)[1])
         except KafkaException:
             time.sleep(0.2)
+            with suppress(
+                KafkaException
+            ):  # an answer during the election would be kept for minutes
+                consumer.list_topics(part.topic, timeout=10)
     raise AssertionError(f"{part} has no leader")
 
 
@@ -190,7 +195,7 @@ def create_topics(bootstrap: str, prefix: str) -> None:
     names = topics.Names(prefix)
     admin = AdminClient({"bootstrap.servers": bootstrap})
     wanted = [
-        NewTopic(names.of(topic), topic.partitions or PARTITIONS, 1, config=topic.settings())
+        NewTopic(names.of(topic), PARTITIONS, 1, config=topic.settings())
         for topic in (
             topics.FEEDBACK_RECEIVED,
             topics.DEAD_LETTERS,
