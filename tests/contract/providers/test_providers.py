@@ -22,6 +22,7 @@ from services.ingest.channels.provider import Credentials, Provider, Settings, U
 from services.ingest.channels.rejection import Rejected
 from tests.contract.providers import golden
 from tests.contract.providers.golden import Case, Golden
+from tests.contract.providers.test_hostile import prepared
 
 PUSHED = sorted(name for name, provider in providers.load().items() if provider.parse is not None)
 SIGNED = [name for name in PUSHED if golden.load(name).signature]
@@ -263,3 +264,4 @@ def test_any_bytes_give_items_or_a_refusal(name: str, data: st.DataObject) -> No
         return
     for item in delivery.items:
         assert item.native_id
+    prepared(name, delivery)
