@@ -22,7 +22,7 @@ from services.ingest.channels.provider import (
     Unauthentic,
 )
 from services.ingest.channels.rejection import Rejected
-from services.ingest.prepare import Door, Prepared, Preparer
+from services.ingest.prepare import Door, Entry, Prepared, Preparer
 from shared.clock import SystemClock
 from shared.topics import Names
 from tests.contract.providers import golden
@@ -153,7 +153,8 @@ def test_any_request_is_let_in_or_kept_out_and_read(name: str, data: st.DataObje
 def prepared(name: str, delivery: Delivery) -> list[Prepared]:
     """Return what intake makes of ``delivery``; nothing in it fails there."""
     door = Door(source="s", provider=name, settings=Settings(name="s"))
-    found = [PREPARER.prepare(entry, door) for entry in (*delivery.items, *delivery.unfit)]
+    entries: list[Entry] = [*delivery.items, *delivery.unfit]
+    found = [PREPARER.prepare(entry, door) for entry in entries]
     for one in found:
         assert one.record.value
         assert one.rejected is None or one.rejected.reason != "failed", one.rejected
