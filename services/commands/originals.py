@@ -28,7 +28,9 @@ def show(context: click.Context, digest: str) -> None:
         raise Misconfigured("privacy.seal_key is not set, so nothing was sealed and nothing opens")
     kept = find(settings.kafka, digest)
     if kept is None:
-        click.echo(f"no original {digest}: kept for 30 days, and only while a seal key is set", err=True)
+        click.echo(
+            f"no original {digest}: kept for 30 days, and only while a seal key is set", err=True
+        )
         sys.exit(1)
     try:
         sys.stdout.buffer.write(Sealer(settings.privacy.seal_key.encode()).open(kept.sealed))

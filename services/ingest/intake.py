@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+import structlog
+
 from services.ingest.flight import Fate, Gathering, Record
 from services.ingest.log import Log
 from services.ingest.metering import Metering
@@ -19,6 +21,8 @@ from services.ingest.repeats import Repeats
 from services.ingest.whereabouts import Whereabouts
 from shared.errors import Transient
 from shared.ports import Dedupe
+
+_log = structlog.get_logger(__name__)
 
 SLICE = 50
 """Items prepared or written in one go: then other requests have their turn."""
@@ -180,13 +184,15 @@ class Intake:
             while self._written:
                 await asyncio.sleep(REMEMBER_EVERY_S)
                 items, self._written = self._written, []
-                self._metering.accepted(items)
                 try:
+                    self._metering.accepted(items)
                     await self._remember_ids(items)
                     await self._repeats.remember(items)
                     await self._whereabouts.remember(items)
                 except Transient:
                     pass  # a second delivery is dropped further down
+                except Exception:  # noqa: BLE001 (logged; what is written stays written)
+                    _log.exception("written items could not be remembered")
                 finally:
                     for item in items:
                         self._claimed.pop(item.record.id, None)

@@ -109,5 +109,3 @@ def _decoded(raw: bytes | None) -> tuple[Said, ...]:
         return _decoder.decode(raw)
     except msgspec.DecodeError:
         return ()  # written by another version: a hint that is not understood
-
-
