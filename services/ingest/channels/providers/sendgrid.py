@@ -151,7 +151,7 @@ def _checks(form: Form, sender: str, settings: Settings) -> Checks:
     found = _DKIM.findall(form.text("dkim")[:4_096].lower())
     passed = [domain for domain, result in found if result == "pass"]
     # Of several signatures the author's own says most.
-    domain = next((d for d in passed if sender.rstrip("> ").lower().endswith(d)), None)
+    domain = next((d for d in passed if sender.rstrip("> ").lower().endswith(f"@{d}")), None)
     dkim = "pass" if passed else (found[0][1] if found else None)
     return Checks(
         method="sendgrid",

@@ -138,7 +138,9 @@ def test_of_several_signatures_the_authors_own_is_named() -> None:
     form = read_form(
         hook(encoded({"dkim": "{@esp.example.net : pass, @example.org : pass, @x.example : fail}"}))
     )
-    assert checks(form, "Ana <ana@mail.example.org>", SETTINGS).dkim_domain == "example.org"
+    assert checks(form, "Ana <ana@example.org>", SETTINGS).dkim_domain == "example.org"
+    assert checks(form, "ana@bad-example.org", SETTINGS).dkim_domain == "esp.example.net"
+    assert checks(form, "ana@mail.example.org", SETTINGS).dkim_domain == "esp.example.net"
     assert checks(form, "ana@elsewhere.example", SETTINGS).dkim_domain == "esp.example.net"
     form = read_form(hook(encoded({"dkim": "none"})))
     assert checks(form, "ana@mail.example.org", SETTINGS).dkim is None
