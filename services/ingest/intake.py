@@ -8,7 +8,7 @@ The claim is held until the id is remembered in the dedupe store (or the store f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import structlog
 
@@ -18,7 +18,7 @@ from services.ingest.metering import Metering
 from services.ingest.outcome import Claim, Result, Status, result_of
 from services.ingest.prepare import Door, Entry, Prepared, Preparer, Raw
 from services.ingest.repeats import Repeats
-from services.ingest.whereabouts import Whereabouts
+from services.ingest.whereabouts import Known, Whereabouts
 from shared.errors import Transient
 from shared.ports import Dedupe
 
@@ -111,11 +111,15 @@ class Intake:
         self,
         entries: Sequence[Entry],
         door: Door,
-        customers: Mapping[int, str],
+        customers: Known | None,
         claims: list[Claim],
     ) -> None:
         for number, entry in enumerate(entries, 1):
-            claims.append(self._claim(entry, door, customers.get(number - 1)))
+            if customers is None:
+                claims.append(self._claim(entry, door, None))
+            else:
+                claims.append(self._claim(entry, door, customers.of(entry)))
+                customers.learn(claims[-1].item)
             if number % SLICE == 0:
                 await asyncio.sleep(0)
 

@@ -67,8 +67,7 @@ class Said(msgspec.Struct, frozen=True, array_like=True):
     item: str
     at: int
     count: int
-    exact: str
-    sketch: bytes
+    text: str
 
 
 class Prepared(msgspec.Struct, eq=False):
@@ -143,17 +142,15 @@ class Preparer:
         return self._dead_letter(unfit, door, line, now)
 
     def known_by(self, item: Item) -> str:
-        """Return the native id that the event of ``item`` will have.
-
-        What was derived from unredacted words, or is an address or a number itself, is hashed under
-        our key: the words could be found by trying, and ids go everywhere.
-        """
-        native_id = item.native_id
-        if native_id.startswith(DERIVED) or (
-            item.channel is not Channel.EMAIL and _ADDRESS.search(native_id)
-        ):
-            return self._keyed(native_id)
+        """Return the native id that the event of ``item`` will have."""
+        native_id = self._public(item.native_id, item.channel)
         return bounded_id(native_id) or "gen:" + self._keyed(item.text)
+
+    def thread_of(self, item: Item) -> str | None:
+        """Return the thread id that the event of ``item`` will have."""
+        if item.thread_id is None:
+            return None
+        return bounded_id(self._public(item.thread_id, item.channel)) or None
 
     def repeated(self, prepared: Prepared, repeat: Repeat) -> None:
         """Mark ``prepared``, which is not written yet, as a repetition."""
@@ -165,7 +162,7 @@ class Preparer:
         self, item: Item, door: Door, line: int | None, now: int, customer: str | None
     ) -> Prepared:
         source = _source(item.source, door.source)
-        item = self._without_derived(item)
+        item = self._with_public_ids(item)
         who = identifiers(item, source, door.settings.region)
         own = ids.customer_key(self._secret, who.primary)
         resolution = self._resolve(own, who) if customer is None else Resolution(customer)
@@ -198,17 +195,30 @@ class Preparer:
             dedupe_s=door.dedupe_s,
         )
 
-    def _without_derived(self, item: Item) -> Item:
-        native_id, revision, thread_id = self.known_by(item), item.revision, item.thread_id
+    def _with_public_ids(self, item: Item) -> Item:
+        native_id, thread_id, revision = self.known_by(item), self.thread_of(item), item.revision
         if revision is not None and revision.startswith(DERIVED):
             revision = self._keyed(revision)
-        if thread_id is not None and thread_id.startswith(DERIVED):
-            thread_id = self._keyed(thread_id)
-        if (native_id, revision, thread_id) == (item.native_id, item.revision, item.thread_id):
+        if item.call is not None:
+            call_id = self._public(item.call.call_id, item.channel)
+            if call_id != item.call.call_id:
+                call = msgspec.structs.replace(item.call, call_id=call_id)
+                item = msgspec.structs.replace(item, call=call)
+        if (native_id, thread_id, revision) == (item.native_id, item.thread_id, item.revision):
             return item
         return msgspec.structs.replace(
-            item, native_id=native_id, revision=revision, thread_id=thread_id
+            item, native_id=native_id, thread_id=thread_id, revision=revision
         )
+
+    def _public(self, value: str, channel: Channel) -> str:
+        """Return an id as it may go everywhere.
+
+        One that was derived from unredacted words, or is an address or a number itself, is hashed
+        under our key: it could be found by trying. The ids of mails only look like addresses.
+        """
+        if value.startswith(DERIVED) or (channel is not Channel.EMAIL and _ADDRESS.search(value)):
+            return self._keyed(value)
+        return value
 
     def _resolve(self, own: str, who: Identifiers) -> Resolution:
         if not self._links and len(who.verified) < 2:

@@ -7,15 +7,35 @@ a call would be another customer's, a deletion would find no case, and an answer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from services.ingest.channels.identity import identifiers
 from services.ingest.channels.item import Item
-from services.ingest.channels.normalise.limits import bounded_id
 from services.ingest.prepare import GENERIC, Door, Entry, Prepared, Preparer, is_customer
 from shared import ids
 from shared.errors import Transient
 from shared.ports import Contacts
+
+
+class Known:
+    """What is known of the customers of a request: from before, and from its own earlier items."""
+
+    def __init__(self, door: Door, preparer: Preparer, before: Mapping[str, str]) -> None:
+        self._door = door
+        self._preparer = preparer
+        self._customers = dict(before)
+
+    def of(self, entry: Entry) -> str | None:
+        """Return the customer of an item that does not name its own, None if it does or nobody knows."""
+        if not isinstance(entry, Item) or not _is_elsewhere(entry, self._door):
+            return None
+        keys = _keys(entry, self._door.source, self._preparer)
+        return next((found for key in keys if (found := self._customers.get(key))), None)
+
+    def learn(self, item: Prepared) -> None:
+        """Take note of an item of the same request."""
+        for key, customer in _told(item):
+            self._customers.setdefault(key, customer)
 
 
 class Whereabouts:
@@ -27,28 +47,24 @@ class Whereabouts:
     def __init__(self, contacts: Contacts) -> None:
         self._contacts = contacts
 
-    async def find(
-        self, entries: Sequence[Entry], door: Door, preparer: Preparer
-    ) -> dict[int, str]:
-        """Return the customer key of those of ``entries``, by place, that do not name theirs."""
-        asked = {
-            place: _keys(preparer.known_by(entry), entry.thread_id, door.source)
-            for place, entry in enumerate(entries)
-            if isinstance(entry, Item) and _is_elsewhere(entry, door)
-        }
+    async def find(self, entries: Sequence[Entry], door: Door, preparer: Preparer) -> Known | None:
+        """Return what is known of the customers of ``entries``; None if all name their own."""
+        if door.provider == GENERIC:
+            return None
+        asked = [
+            entry for entry in entries if isinstance(entry, Item) and _is_elsewhere(entry, door)
+        ]
         if not asked:
-            return {}
-        keys = [key for places in asked.values() for key in places]
+            return None
+        keys = list(
+            dict.fromkeys(key for entry in asked for key in _keys(entry, door.source, preparer))
+        )
         try:
-            answers = dict(zip(keys, await self._contacts.recent(keys), strict=True))
+            answers = await self._contacts.recent(keys)
         except Transient:
-            return {}  # it stands alone then: splitting a customer is better than losing an item
-        found: dict[int, str] = {}
-        for place, candidates in asked.items():
-            customer = next((raw for key in candidates if (raw := answers[key])), None)
-            if customer is not None:
-                found[place] = customer.decode()
-        return found
+            answers = []  # it stands alone then: splitting a customer is better than losing an item
+        before = {key: raw.decode() for key, raw in zip(keys, answers, strict=False) if raw}
+        return Known(door, preparer, before)
 
     async def remember(self, items: Sequence[Prepared]) -> None:
         """Remember whose ``items`` are, which Kafka has acknowledged.
@@ -56,15 +72,7 @@ class Whereabouts:
         Raises:
             Transient: the store does not answer in time.
         """
-        known: dict[str, bytes] = {}
-        for item in items:
-            event = item.event
-            if event is None or not item.identified or not event.provider:
-                continue
-            customer = event.customer_key.encode()
-            known[_key(event.source, "item", event.native_id)] = customer
-            if event.thread_id is not None:
-                known[_key(event.source, "thread", event.thread_id)] = customer
+        known = {key: customer.encode() for item in items for key, customer in _told(item)}
         if not known:
             return
         # Who was there first stays: else whoever answers into a thread would take it over.
@@ -75,16 +83,26 @@ class Whereabouts:
             await self._contacts.remember(fresh)
 
 
+def _told(item: Prepared) -> list[tuple[str, str]]:
+    """Return what an item tells about whose it and its thread are."""
+    event = item.event
+    if event is None or not item.identified or not event.provider:
+        return []
+    told = [(_key(event.source, "item", event.native_id), event.customer_key)]
+    if event.thread_id is not None:
+        told.append((_key(event.source, "thread", event.thread_id), event.customer_key))
+    return told
+
+
 def _is_elsewhere(item: Item, door: Door) -> bool:
-    if door.provider == GENERIC:
-        return False
     return not (is_customer(item) and identifiers(item, door.source, door.settings.region).known)
 
 
-def _keys(native_id: str, thread_id: str | None, source: str) -> list[str]:
-    keys = [_key(source, "item", native_id)]
+def _keys(item: Item, source: str, preparer: Preparer) -> list[str]:
+    keys = [_key(source, "item", preparer.known_by(item))]
+    thread_id = preparer.thread_of(item)
     if thread_id is not None:
-        keys.append(_key(source, "thread", bounded_id(thread_id)))
+        keys.append(_key(source, "thread", thread_id))
     return keys
 
 

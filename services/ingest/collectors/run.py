@@ -102,10 +102,12 @@ class Run:
         await self._deliver(page.delivery)
         for reason in page.delivery.ignored:
             self._outlet.metering.ignored(self._source.provider.channel, reason)
+        moved = page.cursor is not None and page.cursor != self._cursor
+        if page.cursor is not None:
+            self._cursor = page.cursor  # what is in Kafka is read, whatever comes of confirming it
         await page.confirm()
-        if page.cursor is None or page.cursor == self._cursor:
+        if not moved:
             return
-        self._cursor = page.cursor
         now = asyncio.get_running_loop().time()
         if now >= self._store_at:
             self._store_at = now + STORE_EVERY_S

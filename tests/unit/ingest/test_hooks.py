@@ -111,9 +111,7 @@ class Site:
         sign = hmac.new(secret, public.encode() + body, hashlib.sha256).hexdigest()
         named = {"X-Signature": sign} | {k.replace("_", "-"): v for k, v in headers.items()}
         url = f"{self.url}/v1/hooks/{source}?a=%20b"
-        async with self.session.post(
-            URL(url, encoded=True), data=body, headers=named
-        ) as got:
+        async with self.session.post(URL(url, encoded=True), data=body, headers=named) as got:
             return got.status, json.loads(await got.read()), got.headers
 
 

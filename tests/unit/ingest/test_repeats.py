@@ -10,7 +10,7 @@ from services.ingest.channels.item import Item
 from services.ingest.prepare import Door
 from services.ingest.repeats import WINDOW_MS
 from shared.errors import Transient
-from shared.events import Channel, FeedbackReceived, Operation
+from shared.events import Channel, FeedbackReceived, Flag, Operation
 
 TEXT = "The heating in my flat has been broken for three weeks and nobody calls me back."
 NEARLY = "The heating in my flat has been broken for three weeks now and nobody calls me back!!"
@@ -77,6 +77,19 @@ def test_after_the_window_it_is_something_new(rig: Any) -> None:
     asyncio.run(scenario())
     last = msgspec.json.decode(rig.log.values("feedback.received")[-1], type=FeedbackReceived)
     assert last.repeat is None
+
+
+def test_history_was_not_said_in_the_hour_in_which_it_is_read(rig: Any) -> None:
+    day = 86_400_000
+    start = rig.clock.now_ms() - 900 * day
+    events = _take(rig, [_item(n, occurred_at=start + n * 300 * day) for n in range(3)])
+    assert [event.repeat for event in events] == [None] * 3
+
+
+def test_imported_history_is_neither_marked_nor_remembered(rig: Any) -> None:
+    imported = [_item(n, flags=(Flag.BACKFILL,)) for n in (1, 2)]
+    events = _take(rig, imported, [_item(3)])
+    assert [event.repeat for event in events] == [None] * 3
 
 
 def test_without_the_store_everything_goes_on_unmarked(rig: Any) -> None:

@@ -60,6 +60,32 @@ def test_our_answer_and_a_bounce_are_filed_under_the_customer_of_the_thread(rig:
     assert asked_again.customer_key == asked.customer_key
 
 
+def test_through_a_thread_whose_id_may_not_be_shown(rig: Any) -> None:
+    for thread in ("derived:0123", "+4930123456"):
+        first, second = _take(
+            type(rig)(),
+            (HOOK, [_item("1", "+4930123456", thread_id=thread)]),
+            (HOOK, [_item("2", thread_id=thread)]),
+        )
+        assert first.customer_key == second.customer_key
+        assert first.thread_id == second.thread_id != thread
+
+
+def test_within_one_request_too(rig: Any) -> None:
+    events = _take(
+        rig,
+        (
+            HOOK,
+            [
+                _item("1", "+4930123456", thread_id="t"),
+                _item("2", "agent-7", thread_id="t", role=Role.AGENT),
+                _item("1", op=Operation.DELETE),
+            ],
+        ),
+    )
+    assert len({event.customer_key for event in events}) == 1
+
+
 def test_another_source_is_another_world(rig: Any) -> None:
     elsewhere = Door("desk", provider="zendesk")
     first, second = _take(
