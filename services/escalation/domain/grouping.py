@@ -16,6 +16,7 @@ refers to a case (✎) changes neither its state, severity and clocks nor the co
 | said before (``repeat``) in an unresolved case | joins it, whatever the channel | see below | – |
 | negative, without a thread, same issue | joins the unresolved case | see below | – |
 | negative, thread or ``repeat`` of a resolved case | reopens it within its window | see below | – |
+| … but written before it was resolved, or imported | ✎ that case | see below | – |
 | negative | | | opens a case |
 | anything else | | | no case: what it is |
 
@@ -40,6 +41,7 @@ from shared.events import (
     FeedbackClassified,
     FeedbackReceived,
     FeedbackRef,
+    Flag,
     Kind,
     NoCaseReason,
     Operation,
@@ -129,9 +131,11 @@ def _revision(holder: Case, item: FeedbackClassified, now: int, policy: Policy) 
     milder = before is not None and RANK[item.classification.severity] < RANK[before.severity]
     if holder.state in _UNRESOLVED or milder or not is_negative(item):
         return Route(OutcomeKind.CASE_ATTACHED, holder, cause=Cause.REVISION)
-    if _may_reopen(holder, now, policy):
-        return Route(OutcomeKind.CASE_REOPENED, holder, cause=Cause.REVISION)
-    return None
+    if not _may_reopen(holder, now, policy):
+        return None
+    if _is_old(item.feedback, item.feedback.edited_at, holder):
+        return Route(OutcomeKind.CASE_ATTACHED, holder, cause=Cause.REVISION)
+    return Route(OutcomeKind.CASE_REOPENED, holder, cause=Cause.REVISION)
 
 
 def _message(
@@ -156,8 +160,17 @@ def _message(
     for candidates in (threaded, said):
         resolved = _first(case for case in candidates if _may_reopen(case, now, policy))
         if resolved is not None:
-            return Route(OutcomeKind.CASE_REOPENED, resolved, cause=cause)
+            old = _is_old(item.feedback, item.feedback.occurred_at, resolved)
+            kind = OutcomeKind.CASE_ATTACHED if old else OutcomeKind.CASE_REOPENED
+            return Route(kind, resolved, cause=cause)
     return Route(OutcomeKind.CASE_OPENED, cause=cause)
+
+
+def _is_old(feedback: FeedbackReceived, written_at: int | None, case: Case) -> bool:
+    """Tell whether it was written before the case was resolved, and so says nothing against that."""
+    if Flag.BACKFILL in feedback.flags:
+        return True
+    return written_at is not None and case.resolved_at is not None and written_at < case.resolved_at
 
 
 def _is_in_thread(case: Case, feedback: FeedbackReceived) -> bool:

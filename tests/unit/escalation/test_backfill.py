@@ -15,7 +15,6 @@ from shared.events import (
     Channel,
     EscalationStatus,
     Flag,
-    FollowUpState,
     Kind,
     Operation,
     Origin,
@@ -219,19 +218,38 @@ def test_a_case_without_a_ladder_stays_quiet_until_something_new_comes() -> None
     assert kinds(events) == [K.FEEDBACK_ATTACHED, K.ESCALATION_TRIGGERED]
 
 
-def test_a_resolved_case_reopens_quietly() -> None:
+def test_history_does_not_reopen_what_is_resolved() -> None:
     world = World()
     world.feed(Severity.HIGH, thread="t1")
     world.resolve()
+    before = world.case
     events = world.feed(Severity.CRITICAL, thread="t1", **OLD).events
-    assert kinds(events) == [K.REOPENED, *[K.FOLLOW_UP_WAIVED] * 2, K.SEVERITY_RAISED]
+    assert kinds(events) == [K.FEEDBACK_ATTACHED]
     case = world.case
-    assert (case.state, case.backfilled, case.timers) == (CaseState.OPEN, True, ())
-    assert case.escalation.status is S.NONE
-    assert {item.state for item in case.follow_ups} == {FollowUpState.WAIVED}
+    assert (case.state, case.severity, case.timers) == (
+        CaseState.RESOLVED,
+        before.severity,
+        before.timers,
+    )
+    assert case.follow_ups == before.follow_ups
     events = world.feed(Severity.HIGH, thread="t1").events
-    assert kinds(events) == [K.FEEDBACK_ATTACHED, K.REESCALATED]
-    assert (world.case.escalation.epoch, world.case.backfilled) == (2, False)
+    assert kinds(events)[0] is K.REOPENED
+
+
+@pytest.mark.parametrize(("written", "reopens"), [(-1, False), (0, True), (1, True), (None, True)])
+def test_what_was_written_before_the_resolution_says_nothing_against_it(
+    written: int | None, reopens: bool
+) -> None:
+    world = World()
+    world.feed(Severity.HIGH, thread="t1")
+    world.resolve()
+    resolved_at = world.case.resolved_at
+    assert resolved_at is not None
+    world.now += HOUR
+    at = None if written is None else resolved_at + written
+    decision = world.feed(Severity.HIGH, thread="t1", occurred_at=at)
+    expected = OutcomeKind.CASE_REOPENED if reopens else OutcomeKind.CASE_ATTACHED
+    assert kind_of(decision) is expected
 
 
 def test_a_backfilled_case_that_was_resolved_reopens_as_usual() -> None:
