@@ -26,7 +26,14 @@ from services.ingest.channels.provider import Delivery, Unfit
 from services.ingest.channels.providers.imap import HISTORY_DAYS
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.collectors import options
-from services.ingest.collectors.imap_session import MAX_MESSAGE_BYTES, Account, Found, Session
+from services.ingest.collectors.imap_session import (
+    MAX_MESSAGE_BYTES,
+    Account,
+    Found,
+    Reached,
+    Session,
+)
+from services.ingest.collectors.pace import Pace
 from services.ingest.collectors.page import Page, Surroundings
 from services.ingest.registry import Configured
 from shared.clock import Clock
@@ -35,6 +42,12 @@ from shared.errors import Misconfigured
 
 MAX_IDLE_S = 1_740.0
 """Servers log out who is silent for 30 minutes (RFC 2177, 3)."""
+
+GAP_S = 5.0
+"""Two log-ins are no closer together: one that succeeds proves nothing about reading."""
+
+LOOK_GAP_S = 2.0
+"""Two looks that found nothing are no closer together: some servers announce mail at every look."""
 
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
@@ -76,12 +89,23 @@ class Mailbox:
         self._around = around
         self._idle_s = idle_s
         self._poll_s = poll_s
+        self._pace = Pace(GAP_S, around.sleep)
 
     async def pages(self, cursor: str | None) -> AsyncGenerator[Page, None]:
         """Yield new mail, and an empty page whenever the server has shown that there is none."""
+        await self._pace.wait()
+        looks = Pace(LOOK_GAP_S, self._around.sleep)
         session, thread = Session(self._account), _Thread(f"imap {self._source.name}")
         try:
-            position = await self._begin(session, thread, Position.of(cursor))
+            validity = await thread.run(session.open)
+            position = Position.of(cursor)
+            if position is None or position.uidvalidity != validity:
+                since, reached = self._since(anew=position is not None), Reached(0, done=False)
+                while not reached.done:
+                    reached = await thread.run(partial(session.start, since, reached.uid))
+                    if not reached.done:
+                        yield Page()
+                position = Position(validity, reached.uid)
             yield Page(cursor=position.cursor)
             while True:
                 batch = await thread.run(partial(session.fetch, position.uid))
@@ -95,22 +119,17 @@ class Mailbox:
                     )
                     continue
                 await self._wait(session, thread)
+                await looks.wait()
                 yield Page()
         finally:
             session.abort()
             thread.end()
 
-    async def _begin(
-        self, session: Session, thread: _Thread, position: Position | None
-    ) -> Position:
-        validity = await thread.run(session.open)
-        if position is not None and position.uidvalidity == validity:
-            return position
-        if position is not None:
+    def _since(self, *, anew: bool) -> dt.date:
+        if anew:
             _log.warning("the mailbox was numbered anew", source=self._source.name)
         now = dt.datetime.fromtimestamp(self._around.clock.now_ms() / 1000.0, dt.UTC)
-        since = now.date() - dt.timedelta(days=HISTORY_DAYS)
-        return Position(validity, await thread.run(partial(session.start, since)))
+        return now.date() - dt.timedelta(days=HISTORY_DAYS)
 
     async def _wait(self, session: Session, thread: _Thread) -> None:
         if session.has_idle:
@@ -144,9 +163,9 @@ def _entry(message: Found, source: Configured, now: int) -> Item | Unfit:
         return parse_message(raw, Envelope(trusted=True), source.settings, now)
     except Rejected as rejected:
         return Unfit.of(rejected, raw)
-    except Exception:  # noqa: BLE001 (a bug must not end the reading of a mailbox for ever)
+    except Exception as error:  # noqa: BLE001 (a bug must not end the reading of a mailbox for ever)
         _log.exception("a message broke its parser", source=source.name, uid=message.uid)
-        return Unfit(Refusal.BAD_VALUE, "the message broke its parser", raw)
+        return Unfit(Refusal.FAILED, f"the parser failed: {type(error).__name__}", raw)
 
 
 class _Thread:

@@ -13,10 +13,10 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -24,6 +24,7 @@ from imapclient import SEEN, IMAPClient, SocketTimeout  # type: ignore[import-un
 from imapclient.exceptions import (  # type: ignore[import-untyped]
     IMAPClientAbortError,
     IMAPClientError,
+    IMAPClientReadOnlyError,
     LoginError,
 )
 
@@ -37,17 +38,24 @@ MAX_HEADER_BYTES = 65_536
 WINDOW = 10_000
 """So many numbers are searched at a time: an answer lists all that exist among them."""
 
+FEW = 50_000
+"""So many numbers fit into one answer of a search (a line of a megabyte at most)."""
+
+SEARCHES = 100
+"""So many searches may find nothing before the caller is told how far they went."""
+
 CONNECT_S = 15.0
 _OAUTH = "oauth:"
+_AWAY = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]")  # RFC 5530
+_NOT_NOW = tuple(f"FETCH FAILED: {code}" for code in _AWAY)
 _LATER = (
-    "[UNAVAILABLE]",
-    "[INUSE]",
-    "[LIMIT]",
+    *_AWAY,
     "[SERVERBUG]",
     "TEMPORARY",
     "TRY AGAIN",
     "TOO MANY",
 )
+T = TypeVar("T")
 _FAULTS = (OSError, imaplib.IMAP4.error, ssl.SSLError, EOFError)
 
 _log = structlog.get_logger(__name__)
@@ -89,6 +97,13 @@ class Batch(msgspec.Struct, frozen=True):
     last: int
 
 
+class Reached(msgspec.Struct, frozen=True):
+    """How far a search went: there is nothing wanted up to number ``uid``."""
+
+    uid: int
+    done: bool
+
+
 class Session:
     """The mailbox of an account, once ``open`` has returned; only ``abort`` is for other threads."""
 
@@ -97,6 +112,8 @@ class Session:
         self._client: Any = None
         self._known: deque[int] = deque()
         self._end = 1
+        self._count = 0
+        self._marks = account.mark_seen
         self._ended = False
         self.has_idle = False
 
@@ -123,22 +140,30 @@ class Session:
                 return self._selected()
         raise refused or Refused("no secret is configured")
 
-    def start(self, since: dt.date) -> int:
-        """Return the number before that of the first message that arrived on ``since`` or later."""
+    def start(self, since: dt.date, after: int) -> Reached:
+        """Look behind number ``after`` for what arrived on ``since`` or later, for a while.
+
+        Once that is done, ``uid`` is the number before that of the first such message.
+        """
         with _faults("search"):
-            for low in range(1, self._end, WINDOW):
-                high = min(low + WINDOW, self._end) - 1
+            for low, high in islice(self._windows(after), SEARCHES):
                 if found := self._client.search(["UID", f"{low}:{high}", "SINCE", since]):
-                    return int(min(found)) - 1
-        return self._end - 1
+                    return Reached(int(min(found)) - 1, done=True)
+                after = high
+        return Reached(after, done=after + 1 >= self._end)
 
     def fetch(self, after: int) -> Batch | None:
-        """Return the next messages behind number ``after``, few enough for memory; None if none."""
+        """Return the next messages behind number ``after``, few enough for memory; None if none.
+
+        After long searches a batch may be empty: there may be more behind its ``last``.
+        """
         with _faults("fetch"):
             while self._known and self._known[0] <= after:
                 self._known.popleft()
             if not self._known:
-                self._known.extend(self._search(after))
+                reached = self._search(after)
+                if not reached.done:
+                    return Batch((), reached.uid)
             return self._fetched(list(islice(self._known, PAGE_MESSAGES))) if self._known else None
 
     def wait(self, timeout_s: float) -> None:
@@ -161,10 +186,16 @@ class Session:
             self._client.noop()
 
     def mark(self, uids: Sequence[int]) -> None:
-        """Mark messages as read."""
+        """Mark messages as read, if the server lets us: they are taken all the same."""
         with _faults("store"):
-            if uids:
+            if not uids or not self._marks:
+                return
+            try:
                 self._client.add_flags(list(uids), [SEEN], silent=True)
+            except IMAPClientAbortError:
+                raise
+            except IMAPClientError as error:
+                _log.warning("mail could not be marked as read", fault=str(error))
 
     def abort(self) -> None:
         """End it, from whichever thread: a call that waits for the server ends at once."""
@@ -211,7 +242,12 @@ class Session:
     def _selected(self) -> int:
         account = self._account
         try:
-            answer = self._client.select_folder(account.folder, readonly=not account.mark_seen)
+            try:
+                answer = self._client.select_folder(account.folder, readonly=not self._marks)
+            except IMAPClientReadOnlyError:
+                _log.warning("mail cannot be marked as read", folder=account.folder)
+                self._marks = False
+                answer = self._client.select_folder(account.folder, readonly=True)
         except (IMAPClientAbortError, OSError) as error:
             raise Transient(f"select: {error}") from error
         except IMAPClientError as error:
@@ -220,61 +256,108 @@ class Session:
             raise Transient(f"select: {error}") from error
         self.has_idle = self._client.has_capability("IDLE")
         self._end = int(answer.get(b"UIDNEXT", 1))
+        self._count = int(answer.get(b"EXISTS", 0))
         return int(answer.get(b"UIDVALIDITY", 0))
 
-    def _search(self, after: int) -> list[int]:
-        """Return the next numbers in use, in order: from one window, or of all that is new."""
-        while after + 1 < self._end:
-            high = min(after + WINDOW, self._end - 1)
-            if found := self._client.search(["UID", f"{after + 1}:{high}"]):
-                return sorted(map(int, found))
+    def _windows(self, after: int) -> Iterator[tuple[int, int]]:
+        """Yield the first and last numbers to search, up to what was there when we came.
+
+        Numbers may be spread over thousands of millions: where few exist, one window will do.
+        """
+        size = self._end if self._count <= FEW else WINDOW
+        for low in range(after + 1, self._end, size):
+            yield low, min(low + size, self._end) - 1
+
+    def _search(self, after: int) -> Reached:
+        """Note the next numbers in use, in order: from one window, or of all that is new."""
+        for low, high in islice(self._windows(after), SEARCHES):
+            if found := self._client.search(["UID", f"{low}:{high}"]):
+                self._known.extend(sorted(map(int, found)))
+                return Reached(after, done=True)
             after = high
+        if after + 1 < self._end:
+            return Reached(after, done=False)
         found = self._client.search(["UID", f"{after + 1}:*"])
-        return sorted(int(uid) for uid in found if uid > after)[:WINDOW]
+        self._known.extend(sorted(int(uid) for uid in found if uid > after)[:WINDOW])
+        return Reached(after, done=True)
 
     def _fetched(self, uids: list[int]) -> Batch:
-        answers = self._client.fetch(uids, ["RFC822.SIZE"])
-        sizes = {uid: int(answers[uid].get(b"RFC822.SIZE", 0)) for uid in uids if uid in answers}
+        sizes = self._sizes(uids)
         taken = list(_affordable(sizes))
-        whole = [uid for uid in taken if sizes[uid] <= MAX_MESSAGE_BYTES]
-        raw = self._contents(whole, "BODY.PEEK[]")
-        raw |= self._contents(
-            [uid for uid in taken if sizes[uid] > MAX_MESSAGE_BYTES],
-            f"BODY.PEEK[HEADER]<0.{MAX_HEADER_BYTES}>",
-        )
-        found = tuple(Found(uid, sizes[uid], raw[uid]) for uid in taken if uid in raw)
+        parts: dict[str, list[int]] = {}
+        for uid in taken:
+            parts.setdefault(_part(sizes[uid]), []).append(uid)
+        raw = {uid: part for name in parts for uid, part in self._contents(parts[name], name)}
+        found = tuple(_found(uid, sizes[uid], raw[uid]) for uid in taken)
         return Batch(found, taken[-1] if len(taken) < len(sizes) else uids[-1])
 
-    def _contents(self, uids: list[int], part: str) -> dict[int, bytes | None]:
-        """Return the contents of those messages that still exist; one that breaks us is None."""
-        if not uids:
-            return {}
+    def _sizes(self, uids: list[int]) -> dict[int, int | None]:
+        """Return the sizes of those messages that still exist, None if one cannot be had."""
+        sizes = self._asked(uids, "RFC822.SIZE", lambda answer: int(answer[b"RFC822.SIZE"]))
+        if missing := [uid for uid in uids if uid not in sizes]:
+            there = self._client.search(["UID", f"{missing[0]}:{missing[-1]}"])
+            sizes |= {uid: None for uid in missing if uid in there}
+        return dict(sorted(sizes.items()))
+
+    def _contents(self, uids: list[int], part: str) -> Iterator[tuple[int, bytes | None]]:
+        """Yield each message's content, None if it cannot be had; one left out is asked for alone."""
+        answers = self._asked(uids, part, _body)
+        for uid in uids:
+            if uid not in answers:
+                answers |= self._asked([uid], part, _body)
+            yield uid, answers.get(uid)
+
+    def _asked(
+        self, uids: list[int], part: str, read: Callable[[Mapping[bytes, Any]], T]
+    ) -> dict[int, T | None]:
+        """Return a part of each message that the server names; of one that breaks us it is None."""
         try:
             answers = self._client.fetch(uids, [part])
-            return {uid: _body(answers[uid]) for uid in uids if uid in answers}
+            return {uid: read(answers[uid]) for uid in uids if uid in answers}
         except (imaplib.IMAP4.abort, OSError):
             raise
-        except Exception as error:  # noqa: BLE001 (what a parser says about a stranger's mail)
+        except Exception as error:  # a parser may say anything about a stranger's mail
+            if str(error).upper().startswith(_NOT_NOW):
+                raise
             if len(uids) > 1:
                 return {
-                    uid: raw for one in uids for uid, raw in self._contents([one], part).items()
+                    uid: found
+                    for one in uids
+                    for uid, found in self._asked([one], part, read).items()
                 }
             _log.warning("a message cannot be fetched", uid=uids[0], fault=type(error).__name__)
             return {uids[0]: None}
 
 
-def _affordable(sizes: Mapping[int, int]) -> Iterator[int]:
+def _affordable(sizes: Mapping[int, int | None]) -> Iterator[int]:
     """Yield the first messages: at least one, and not more than may be in memory."""
     total = 0
     for uid, size in sizes.items():
-        cost = size if size <= MAX_MESSAGE_BYTES else MAX_HEADER_BYTES
+        cost = PAGE_BYTES if size is None else size
+        if cost > MAX_MESSAGE_BYTES:
+            cost = MAX_HEADER_BYTES
         if total and total + cost > PAGE_BYTES:
             return
         total += cost
         yield uid
 
 
-def _body(answer: Mapping[bytes, object]) -> bytes:
+def _part(size: int | None) -> str:
+    """Return what to ask for of a message: all of it, if that is known to be bounded."""
+    if size is None:
+        return f"BODY.PEEK[]<0.{MAX_MESSAGE_BYTES + 1}>"
+    if size > MAX_MESSAGE_BYTES:
+        return f"BODY.PEEK[HEADER]<0.{MAX_HEADER_BYTES}>"
+    return "BODY.PEEK[]"
+
+
+def _found(uid: int, size: int | None, raw: bytes | None) -> Found:
+    if size is None and raw is not None and len(raw) > MAX_MESSAGE_BYTES:
+        return Found(uid, len(raw), raw[:MAX_HEADER_BYTES])
+    return Found(uid, size or 0, raw)
+
+
+def _body(answer: Mapping[bytes, Any]) -> bytes:
     for name, value in answer.items():
         if name.startswith(b"BODY["):
             return value if isinstance(value, bytes) else b""

@@ -6,12 +6,13 @@ import asyncio
 import enum
 
 import msgspec
+import structlog
 
 from services.ingest.channels.email.message import parse_message
 from services.ingest.channels.email.parts import Envelope
 from services.ingest.channels.item import Item
 from services.ingest.channels.provider import Unfit
-from services.ingest.channels.rejection import Rejected
+from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.intake import Intake
 from services.ingest.limits import Limits
 from services.ingest.metering import Metering
@@ -24,6 +25,8 @@ from shared.metrics import Metrics
 
 LARGE_BYTES = 262_144
 """A larger mail is parsed in a thread: other sessions are not to wait for it."""
+
+_log = structlog.get_logger(__name__)
 
 
 class Outcome(enum.StrEnum):
@@ -127,3 +130,6 @@ class Postroom:
             return parse_message(raw, envelope, source.settings, self._clock.now_ms())
         except Rejected as rejected:
             return Unfit.of(rejected, raw)
+        except Exception as error:  # noqa: BLE001 (a bug must not bring the mail back for ever)
+            _log.exception("a mail broke its parser", source=source.name)
+            return Unfit(Refusal.FAILED, f"the parser failed: {type(error).__name__}", raw)

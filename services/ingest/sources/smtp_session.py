@@ -27,6 +27,9 @@ NAME = "tocsin"
 
 MAX_RECIPIENTS = 100
 MAX_FAULTS = 20
+_VERDICTS = ("550", "552")
+"""On a recipient or on a mail: no faults of the peer, which may use its connection for many mails."""
+
 _CHUNK = 32_768
 _COMMAND_BYTES = 1_024
 _LINE_END = b"\r\n"
@@ -146,13 +149,13 @@ class MailSession(SMTP):
     async def push(self, status: Any) -> None:
         """Answer; consent waits for the reply to the command that is here already (RFC 2920, 3.2).
 
-        Too many faults end the connection.
+        Too many faults end the connection; what is said of a recipient or of a mail is none.
         """
         self._replies.append(str(status))
         if status[:3] == "250" and b"\n" in self._reader._buffer:  # type: ignore[attr-defined]
             return
         await super().push(self._unsent())
-        if status[:1] == "5":
+        if status[:1] == "5" and status[:3] not in _VERDICTS:
             self._faults += 1
             if self._faults >= MAX_FAULTS:
                 self.cut("421 4.7.0 Too many errors")
@@ -234,7 +237,11 @@ class MailSession(SMTP):
         parts.clear()
         sender = "" if envelope.mail_from == "<>" else _text(envelope.mail_from or "")
         recipients = tuple(map(_text, envelope.rcpt_tos))
-        return await self._house.postroom.deliver(Sent(sender, recipients, raw))
+        try:
+            return await self._house.postroom.deliver(Sent(sender, recipients, raw))
+        except Exception as error:  # noqa: BLE001 (LMTP has to answer for each recipient)
+            await self.handle_exception(error)
+            return [Outcome.UNAVAILABLE] * len(recipients)
 
     async def _handle_client(self) -> None:
         with suppress(ConnectionError):
@@ -256,6 +263,18 @@ class LmtpSession(MailSession, LMTP):
     """The same in the dialect of mail servers for delivery: one reply for each recipient."""
 
     protocol = "lmtp"
+
+    def __init__(self, house: House) -> None:
+        super().__init__(house)
+        # Before TLS aiosmtpd allows EHLO but not LHLO, without which nobody learns of STARTTLS.
+        self.require_starttls = False
+
+    async def check_helo_needed(self, helo: str = "LHLO") -> bool:
+        """Answer a command for mail that comes too early; return whether it did."""
+        if self.tls_context and (self.session is None or self.session.ssl is None):
+            await self.push("530 Must issue a STARTTLS command first")
+            return True
+        return await super().check_helo_needed("LHLO")
 
     def _reply(self, outcomes: list[Outcome]) -> str:
         return "\r\n".join(REPLIES[outcome] for outcome in outcomes)

@@ -25,8 +25,9 @@ from deploy.embedded.ports import free_port
 from services.ingest.limits import Limits
 from services.ingest.metering import Metering
 from services.ingest.registry import Registry
+from services.ingest.sources import smtp_delivery
 from services.ingest.sources.smtp import SmtpDoor
-from services.ingest.sources.smtp_delivery import Outcome, Postroom
+from services.ingest.sources.smtp_delivery import REPLIES, Outcome, Postroom
 from services.ingest.sources.smtp_house import Allowance, House, peers_of, tls_of
 from services.ingest.sources.smtp_mailboxes import Mailboxes
 from services.ingest.sources.smtp_session import MAX_FAULTS, MAX_RECIPIENTS, _message
@@ -501,6 +502,10 @@ def test_recipients_and_errors_are_limited(office: Any) -> None:
         for _ in range(MAX_FAULTS):
             last = await line.say("RCPT TO:<nobody@shop.example>")
         assert last.startswith("550")
+        assert (await line.say(f"RCPT TO:<{FIRST}>")).startswith("250")
+        for _ in range(MAX_FAULTS):
+            last = await line.say("RCPT nobody")
+        assert last.startswith("501")
         assert (await line.reply()).startswith("421")
         assert await line.ended()
 
@@ -613,8 +618,31 @@ def test_a_bug_costs_one_mail_only(office: Any, monkeypatch: pytest.MonkeyPatch)
         with monkeypatch.context() as patch, capture_logs():
             patch.setattr(office.house.postroom, "_entry", broken)
             reply = await line.post(mail())
-        assert reply == "451 4.3.0 Internal error"
+            line = await office.connect("LHLO mx", lmtp=True)
+            replies = [await line.post(mail(), FIRST, "sales@shop.example"), await line.reply()]
+        assert {reply, *replies} == {REPLIES[Outcome.UNAVAILABLE]}
+        assert (await line.say("NOOP")) == "250 OK"
         assert (await line.post(mail())).startswith("250")
+
+    office(scenario)
+
+
+@pytest.mark.parametrize("size", [10, 90_000])
+def test_a_mail_that_breaks_its_parser_is_kept_as_a_dead_letter(
+    office: Any, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    def broken(*_: object) -> None:
+        raise RecursionError
+
+    async def scenario(office: Office) -> None:
+        line = await office.connect("LHLO mx", lmtp=True)
+        with monkeypatch.context() as patch, capture_logs() as logs:
+            patch.setattr(smtp_delivery, "LARGE_BYTES", 50_000)
+            patch.setattr(smtp_delivery, "parse_message", broken)
+            assert (await line.post(mail(body=b"x" * size), FIRST)).startswith("250")
+        (letter,) = office.letters()
+        assert (letter.reason, letter.detail) == ("failed", "the parser failed: RecursionError")
+        assert [entry["event"] for entry in logs] == ["a mail broke its parser"]
 
     office(scenario)
 
@@ -658,6 +686,33 @@ def test_with_a_certificate_mail_is_taken_over_tls_only(office: Any, certificate
         plain, after = await asyncio.to_thread(send, office.given.smtp_port)
         assert (plain, after) == (530, 250)
         assert len(office.feedback()) == 1
+
+    office(
+        scenario,
+        smtp_tls_cert=str(certificate / "cert.pem"),
+        smtp_tls_key=str(certificate / "key.pem"),
+    )
+
+
+def test_with_a_certificate_lmtp_takes_mail_over_tls_only(office: Any, certificate: Path) -> None:
+    context = ssl.create_default_context(cafile=str(certificate / "cert.pem"))
+
+    async def scenario(office: Office) -> None:
+        line = await office.connect("", lmtp=True)
+        line.send("LHLO mx")
+        offered: list[str] = []
+        while not offered or offered[-1][3:4] == "-":
+            offered.append((await line.reader.readline()).decode().rstrip())
+        assert "250-STARTTLS" in offered
+        for command in ("MAIL FROM:<a@x.example>", f"RCPT TO:<{FIRST}>", "DATA"):
+            assert (await line.say(command)).startswith("530"), command
+        assert (await line.say("STARTTLS")).startswith("220")
+        await line.writer.start_tls(context, server_hostname="localhost")
+        assert (await line.say("MAIL FROM:<a@x.example>")).startswith("503")
+        assert (await line.say("LHLO mx")).startswith("250")
+        assert (await line.post(mail(), FIRST, "sales@shop.example")).startswith("250")
+        assert (await line.reply()).startswith("250")
+        assert sorted(event.source for event in office.feedback()) == ["sales", "support"]
 
     office(
         scenario,

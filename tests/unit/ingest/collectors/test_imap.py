@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from services.ingest.channels.email import message
 from services.ingest.channels.provider import Credentials, Settings
@@ -43,6 +44,9 @@ class Server(socketserver.ThreadingTCPServer):
         self.mails: dict[int, bytes] = {}
         self.sizes: dict[int, int] = {}
         self.old: set[int] = set()
+        self.damaged: dict[str, set[int]] = {}
+        self.left_out: dict[str, set[int]] = {}
+        self.announces = self.read_only = False
         self.uidvalidity = 7
         self.capability = "IMAP4rev1 AUTH=PLAIN IDLE"
         self.says: dict[str, str] = {}
@@ -96,27 +100,33 @@ class Connection(socketserver.StreamRequestHandler):
         self.say(f"* {len(self.server.mails)} EXISTS")
         self.say(f"* OK [UIDVALIDITY {self.server.uidvalidity}]")
         self.say(f"* OK [UIDNEXT {max(self.server.mails, default=0) + 1}]")
-        self.say(f"{tag} OK [READ-WRITE]")
+        self.say(f"{tag} OK [READ-{'ONLY' if self.server.read_only else 'WRITE'}]")
 
     examine = select
 
     def uid_search(self, tag: str, rest: str) -> None:
         found = re.search(r"(\d+):(\d+|\*)", rest)
         assert found
-        low, high = int(found[1]), 10**9 if found[2] == "*" else int(found[2])
+        low, high = int(found[1]), 2**32 if found[2] == "*" else int(found[2])
         uids = [uid for uid in self.server.mails if low <= uid <= high]
         if found[2] == "*" and not uids and self.server.mails:
             uids = [max(self.server.mails)]
         if "SINCE" in rest:
             uids = [uid for uid in uids if uid not in self.server.old]
+        if self.server.announces:
+            self.say(f"* {len(self.server.mails)} EXISTS")
         self.say("* SEARCH " + " ".join(map(str, uids)))
         self.say(f"{tag} OK done")
 
     def uid_fetch(self, tag: str, rest: str) -> None:
         uids = [int(uid) for uid in rest.split()[2].split(",")]
+        part = "SIZE" if "RFC822.SIZE" in rest else "BODY"
+        if self.server.damaged.get(part, set()) & set(uids):
+            self.say(f"{tag} NO [SERVERBUG] a message is damaged")
+            return
         for uid in uids:
             raw = self.server.mails.get(uid)
-            if raw is None:
+            if raw is None or uid in self.server.left_out.get(part, set()):
                 continue
             if "RFC822.SIZE" in rest:
                 size = self.server.sizes.get(uid, len(raw))
@@ -166,8 +176,10 @@ def _source(server: Server, secrets: tuple[str, ...] = (PASSWORD,), **more: str)
     return Configured("box", Source(provider="imap"), PROVIDER, settings, credentials)
 
 
-def _around() -> Surroundings:
-    async def sleep(_: float) -> None:
+def _around(slept: list[float] | None = None) -> Surroundings:
+    async def sleep(seconds: float) -> None:
+        if slept is not None:
+            slept.append(seconds)
         await asyncio.sleep(0)
 
     return Surroundings(cast("Any", None), ManualClock(), sleep, cast("Any", None))
@@ -347,6 +359,152 @@ def test_what_was_deleted_meanwhile_is_passed_over(server: Server) -> None:
         assert await names(pages, 1) == ["61"]
 
     read(_source(server), scenario)
+
+
+async def _all(pages: AsyncGenerator[Page, None], last: int) -> tuple[list[str], list[str]]:
+    """Return the ids of the items and the details of the letters, up to the mail ``last``."""
+    found: list[str] = []
+    letters: list[str] = []
+    while (page := await anext(pages)).cursor != Position(7, last).cursor:
+        found += [item.native_id for item in page.delivery.items]
+        letters += [unfit.detail for unfit in page.delivery.unfit]
+        await page.confirm()
+    found += [item.native_id for item in page.delivery.items]
+    letters += [unfit.detail for unfit in page.delivery.unfit]
+    return [name.partition("@")[0] for name in found], letters
+
+
+@pytest.mark.parametrize("how", ["damaged", "left_out"])
+def test_a_mail_whose_size_cannot_be_had_is_fetched_all_the_same(
+    server: Server, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(imap_session, "MAX_MESSAGE_BYTES", 1_000)
+    monkeypatch.setattr(imap, "MAX_MESSAGE_BYTES", 1_000)
+    monkeypatch.setattr(imap_session, "PAGE_BYTES", 500)
+    monkeypatch.setattr(imap_session, "MAX_HEADER_BYTES", 40)
+    server.mails = {uid: mail(str(uid)) for uid in range(1, 6)}
+    server.mails[4] = mail("4", b"x" * 5_000)
+    setattr(server, how, {"SIZE": {2, 4}})
+
+    async def scenario(pages: AsyncGenerator[Page, None]) -> None:
+        items, letters = await _all(pages, 5)
+        assert items == ["1", "2", "3", "5"]
+        assert len(letters) == 1
+        assert "at most 1000" in letters[0]
+
+    read(_source(server), scenario)
+
+
+@pytest.mark.parametrize("how", ["damaged", "left_out"])
+def test_a_mail_whose_content_cannot_be_had_is_a_dead_letter(server: Server, how: str) -> None:
+    server.mails = {uid: mail(str(uid)) for uid in (1, 2, 3)}
+    setattr(server, how, {"BODY": {2}})
+
+    async def scenario(pages: AsyncGenerator[Page, None]) -> None:
+        assert await _all(pages, 3) == (["1", "3"], ["message 2 cannot be fetched"])
+
+    read(_source(server), scenario)
+
+
+def test_a_server_that_is_away_for_now_costs_no_mail(server: Server) -> None:
+    server.mails = {1: mail("1")}
+    server.says = {"UID FETCH": "TAG NO [UNAVAILABLE] the disk is away"}
+
+    async def scenario(pages: AsyncGenerator[Page, None]) -> None:
+        with pytest.raises(Transient, match="UNAVAILABLE"):
+            await names(pages, 1)
+
+    read(_source(server), scenario)
+
+
+def test_what_cannot_be_marked_is_taken_all_the_same(server: Server) -> None:
+    server.mails = {uid: mail(str(uid)) for uid in range(1, 121)}
+    server.says = {"UID STORE": "TAG NO [NOPERM] not yours"}
+
+    async def scenario(pages: AsyncGenerator[Page, None]) -> None:
+        with capture_logs() as logs:
+            assert len(await names(pages, 120)) == 120
+        assert "NOPERM" in logs[0]["fault"]
+
+    read(_source(server), scenario)
+    assert server.logins == 1
+    assert len(server.asked("UID STORE")) == 3
+
+
+def test_a_mailbox_that_is_for_reading_only_is_read(server: Server) -> None:
+    server.mails = {1: mail("1")}
+    server.read_only = True
+
+    async def scenario(pages: AsyncGenerator[Page, None]) -> None:
+        with capture_logs() as logs:
+            assert await names(pages, 1) == ["1"]
+        assert [entry["event"] for entry in logs] == ["mail cannot be marked as read"]
+
+    read(_source(server), scenario)
+    assert not server.asked("UID STORE")
+
+
+def test_attempts_are_kept_apart_also_those_that_began_well(server: Server) -> None:
+    server.mails = {1: mail("1")}
+    server.says = {"UID FETCH": "TAG NO [UNAVAILABLE] later"}
+    slept: list[float] = []
+
+    async def run() -> None:
+        mailbox = collector(_source(server), _around(slept))
+        for _ in range(3):
+            async with aclosing(mailbox.pages(None)) as pages:
+                with pytest.raises(Transient):
+                    await names(pages, 1)
+
+    asyncio.run(run())
+    assert [round(seconds) for seconds in slept] == [round(imap.GAP_S)] * 2
+
+
+def test_looks_are_kept_apart_though_each_announces_mail(server: Server) -> None:
+    server.announces = True
+    slept: list[float] = []
+
+    async def run() -> None:
+        async with aclosing(collector(_source(server), _around(slept)).pages(None)) as pages:
+            for _ in range(6):
+                assert (await asyncio.wait_for(anext(pages), 5)).delivery.items == ()
+
+    asyncio.run(run())
+    assert [round(seconds) for seconds in slept] == [round(imap.LOOK_GAP_S)] * 4
+
+
+@pytest.mark.parametrize("cursor", [None, Position(7, 4).cursor])
+def test_numbers_far_apart_take_no_time(server: Server, cursor: str | None) -> None:
+    server.mails = {2_000_000_000: mail("1")}
+
+    async def scenario(pages: AsyncGenerator[Page, None]) -> None:
+        assert await names(pages, 1) == ["1"]
+
+    read(_source(server), scenario, cursor)
+    assert len(server.asked("UID SEARCH")) <= 3
+
+
+@pytest.mark.parametrize("cursor", [None, Position(7, 4).cursor])
+def test_a_long_search_shows_that_it_goes_on(
+    server: Server, monkeypatch: pytest.MonkeyPatch, cursor: str | None
+) -> None:
+    monkeypatch.setattr(imap_session, "FEW", 0)
+    monkeypatch.setattr(imap_session, "SEARCHES", 5)
+    server.mails = {275_001: mail("1"), 275_002: mail("2")}
+    pages_seen: list[Page] = []
+
+    async def scenario(pages: AsyncGenerator[Page, None]) -> None:
+        while not pages_seen or not pages_seen[-1].delivery.items:
+            pages_seen.append(await anext(pages))
+
+    read(_source(server), scenario, cursor)
+    assert len(pages_seen) > 5
+    assert len(pages_seen[-1].delivery.items) == 2
+    positions = [Position.of(page.cursor) for page in pages_seen if page.cursor]
+    reached = [position.uid for position in positions if position]
+    assert reached == sorted(reached)
+    searches = [command.split(" ")[3] for command in server.asked("UID SEARCH")]
+    assert len(set(searches)) >= 27
 
 
 REFUSALS = {
