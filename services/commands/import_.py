@@ -55,6 +55,7 @@ def command(
     """Import JSONL, CSV, e-mail and help desk exports; gzip is recognised.
 
     An import that was cut short goes on where Kafka had everything: run the same command again.
+    A file that was changed since (size, time of change) is imported from its beginning.
     What cannot become an item goes to the dead letters with its line. Exit code 1 if there was any.
     """
     from shared import config, logs
@@ -90,7 +91,8 @@ def _jobs(
     """Return what is to be done.
 
     Raises:
-        ValueError: one of the options makes no sense, or the format of a file cannot be told.
+        ValueError: one of the options makes no sense, the format of a file cannot be told, or the
+            state is of another import.
     """
     from services.ingest.channels.generic import source_name
     from services.ingest.channels.rejection import Rejected

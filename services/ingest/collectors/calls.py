@@ -6,7 +6,7 @@ import datetime as dt
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
 import aiohttp
@@ -39,6 +39,7 @@ class Answer:
     status: int
     body: bytes
     retry_after_s: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 async def call(
@@ -70,7 +71,7 @@ async def call(
             body = await _read(response, max_bytes)
             now = outside.clock.now_ms()
             wait = retry_after(response.headers.get("Retry-After", ""), now)
-            return Answer(response.status, body, wait)
+            return Answer(response.status, body, wait, response.headers)
 
 
 def checked(answer: Answer, refusals: frozenset[int] = REFUSALS) -> bytes:

@@ -3,6 +3,8 @@
 API: Mastodon, "Streaming" (server-sent events) and "Timelines" / "Notifications" (``min_id``: what
 comes right after an id). The stream is opened first, then the gap before it is read, then the stream:
 what comes twice is recognised. Edits and deletions of the gap cannot be read up, Mastodon lists none.
+Reading up begins some minutes early, and goes on where it was when it is interrupted: a timeline may
+have more in these minutes than its quota allows to read at once.
 """
 
 from __future__ import annotations
@@ -13,12 +15,14 @@ from typing import NamedTuple
 
 import aiohttp
 import msgspec
+import structlog
 
 from services.ingest.channels.item import Item
 from services.ingest.channels.provider import Delivery, Ignored, Unfit
 from services.ingest.channels.providers import mastodon
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
+from services.ingest.channels.times import stated
 from services.ingest.collectors import options
 from services.ingest.collectors.calls import call, check, checked, faults, retry_after
 from services.ingest.collectors.pace import Pace
@@ -37,10 +41,20 @@ LIMIT = "40"
 OVERLAP_MS = 600_000
 """Ids are made from the time of writing; a post of another instance comes later, under an older id."""
 
+PAUSE_S = 1.0
+"""Between pages, if the instance does not say how many it allows; Mastodon: 300 in 5 minutes."""
+
+LEAST_PAUSE_S = 0.2
+MOST_PAUSE_S = 300.0
+
+_MANY = 20  # so many newer ones, and none as old: that is not just one that was deleted
+_MAX_DIGITS = 9
 _TIME_BITS = 16
 _FIRST_TIMED = 1 << 56  # ids from a time of 2004 on; smaller ones are counted
 Positions = dict[str, str]
 """The newest id by the kind of event; the cursor is this as JSON."""
+
+_log = structlog.get_logger(__name__)
 
 
 class Timeline(NamedTuple):
@@ -105,21 +119,33 @@ def collector(source: Configured, surroundings: Surroundings) -> Follower:
     found = stream(name, tag)
     if found is None:
         raise Misconfigured(f"sources.{source.name}: there is no stream {name!r}")
-    return Follower(source, surroundings, options.address(source, "instance", ""), found)
+    base = options.address(source, "instance", "")
+    own = bool(source.settings.option("streaming"))
+    streaming = options.address(source, "streaming", "") if own else ""
+    return Follower(source, surroundings, base, found, streaming)
 
 
 class Follower:
     """Follows one stream."""
 
     def __init__(
-        self, source: Configured, surroundings: Surroundings, base: str, followed: Stream
+        self,
+        source: Configured,
+        surroundings: Surroundings,
+        base: str,
+        followed: Stream,
+        streaming: str = "",
     ) -> None:
+        self._name = source.name
         self._settings = source.settings
         self._tokens = [secret.decode("ascii", "replace") for secret in source.credentials.secrets]
         self._token = ""
         self._around = surroundings
         self._base = base
         self._stream = followed
+        self._streaming = streaming
+        self._reached: Positions = {}  # how far reading up was when it was interrupted
+        self._pause_s = PAUSE_S
         self._pace = Pace(GAP_S, surroundings.sleep)
         self._taken = Taken(source.name, surroundings.ids)
 
@@ -142,7 +168,12 @@ class Follower:
         raise Transient("the stream has ended")
 
     async def _server(self) -> str:
-        """Return the address that streams: large instances have a server of its own for that."""
+        """Return the address that streams: large instances have a server of its own for that.
+
+        What the instance names has to be its own host or one below it, else our token stays here.
+        """
+        if self._streaming:
+            return self._streaming
         answer = await call(self._around, "GET", f"{self._base}/api/v2/instance")
         if answer.status >= 500 or answer.status == 429:
             checked(answer)
@@ -152,7 +183,12 @@ class Follower:
             url = ""
         if url.startswith(("ws://", "wss://")):
             url = f"http{url.removeprefix('ws')}"
-        return url.rstrip("/") if options.safe(url) else self._base
+        if options.within(url, self._base):
+            return url.rstrip("/")
+        if url:
+            todo = "if it may have the token, set option 'streaming'"
+            _log.warning("streaming server not used", source=self._name, server=url, todo=todo)
+        return self._base
 
     async def _open(self, server: str) -> aiohttp.ClientResponse:
         """Return the open stream, with the first token that is good: two are, in rotation."""
@@ -194,14 +230,23 @@ class Follower:
             positions[timeline.event] = (newest[0] if newest else "") or "0"
             yield Page(cursor=_cursor(positions))
             return
-        after = _earlier(known)
+        interrupted = self._reached.get(timeline.event)
+        after = interrupted or _earlier(known)
+        seen = interrupted is not None or after == known  # it was, or it will not be listed
         while found := await self._listed(timeline, {"min_id": after, "limit": LIMIT}):
+            ids = sorted((_id(raw) for raw in found), key=_order)
+            if not seen and len(ids) >= _MANY and _order(ids[0]) > _order(known):
+                # Home timelines are short, and some instances do not keep what is of others.
+                name = self._name
+                _log.error("items may have been missed", source=name, since=known, why="too many")
+            seen = True
             events = [Event(timeline.event, raw) for raw in reversed(found)]
             yield await self._page(events, positions)
-            newest_id = max((_id(raw) for raw in found), key=_order)
-            if _order(newest_id) <= _order(after):
-                return
-            after = newest_id
+            if _order(ids[-1]) <= _order(after):
+                break
+            after = self._reached[timeline.event] = ids[-1]
+            await self._around.sleep(self._pause_s)
+        self._reached.pop(timeline.event, None)
 
     async def _listed(self, timeline: Timeline, params: Mapping[str, str]) -> list[bytes]:
         """Return a page of ``timeline``, newest first."""
@@ -212,6 +257,7 @@ class Follower:
             params={**timeline.params, **params},
             headers={"Authorization": f"Bearer {self._token}"},
         )
+        self._pause_s = _pause_s(answer.headers, self._around.clock.now_ms())
         try:
             return [bytes(raw) for raw in read_json(checked(answer), list[msgspec.Raw])]
         except Rejected as rejected:
@@ -239,6 +285,16 @@ class Follower:
                 positions[event.name] = _id(event.data)
         certain = Delivery(items=tuple(items), unfit=tuple(unfit), ignored=tuple(ignored))
         return await self._taken.page(certain, deletions, _cursor(positions))
+
+
+def _pause_s(headers: Mapping[str, str], now_ms: int) -> float:
+    """Return the seconds before the next request that use up the quota evenly until its reset."""
+    remaining = headers.get("X-RateLimit-Remaining", "")
+    reset = stated(headers.get("X-RateLimit-Reset")).at
+    if reset is None or not remaining.isdecimal() or len(remaining) > _MAX_DIGITS:
+        return PAUSE_S
+    even_s = (reset - now_ms) / 1000.0 / max(1, int(remaining))
+    return min(MOST_PAUSE_S, max(LEAST_PAUSE_S, even_s))
 
 
 def _positions(cursor: str | None) -> Positions:

@@ -75,6 +75,18 @@ def safe(url: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
 
 
+def within(url: str, base: str) -> bool:
+    """Tell whether a token for ``base`` may be sent to ``url``, which ``base`` itself names.
+
+    It may if that is the same host or one below it. Hosts beside it can belong to somebody else, and
+    where one owner ends is in no rule of DNS: who knows better configures the address.
+    """
+    if not (safe(url) and safe(base)):
+        return False
+    host, own = (urlsplit(each).hostname or "" for each in (url, base))
+    return host == own or host.endswith(f".{own}")
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback

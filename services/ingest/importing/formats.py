@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-_MBOX = re.compile(rb"From \S+ .*\d\d:\d\d.*\d{4}\s")
+from services.ingest.sources.files import SEPARATOR
+
 _HEADER = re.compile(rb"[!-9;-~]+:[ \t]")
 _NAMED = {
     ".jsonl": "jsonl",
@@ -65,7 +66,7 @@ def recognise(path: Path, head: bytes) -> Format:
         raise Unrecognised(f"{path}: a JSON array; one object a line is needed: jq -c '.[]'")
     if start.startswith(b"{"):
         return _of_objects(start.split(b"\n", 1)[0])
-    if _MBOX.match(start):
+    if SEPARATOR.match(start):
         return Format.MBOX
     named = _NAMED.get(suffix)
     if named is not None:

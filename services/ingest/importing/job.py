@@ -69,6 +69,7 @@ class Job:
 
         Raises:
             Unrecognised: its format cannot be told.
+            OtherImport: the state that was named is of another import.
             OSError: it cannot be opened.
         """
         self._path = path
@@ -78,8 +79,9 @@ class Job:
             self.format = order.format or recognise(path, source.head())
         self._recipe = Recipe(self.format, order.settings, order.columns, now)
         how = (order.source, self.format.value, repr(sorted(order.columns.items())))
-        self.place = order.state or order.folder / f"{states.key_of(path, *how)}.json"
-        fresh = State(file=str(path), source=order.source, format=self.format.value)
+        key = states.key_of(path, *how)
+        self.place = order.state or order.folder / f"{key}.json"
+        fresh = State(key=key, file=str(path), source=order.source, format=self.format.value)
         self.state = fresh if order.restart else states.load(self.place, fresh)
         provider = self.format.value if self.format in _PROVIDERS else order.provider
         self.door = Door(

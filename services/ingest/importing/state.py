@@ -20,9 +20,17 @@ class Counts(msgspec.Struct):
     ignored: int = 0
 
 
-class State(msgspec.Struct, kw_only=True):
-    """Position in one file: ``steps`` (lines, rows, messages) are done, the last is at ``line``."""
+class OtherImport(ValueError):
+    """A state is there, but of something else; the message says what to do."""
 
+
+class State(msgspec.Struct, kw_only=True):
+    """Position in one file: ``steps`` (lines, rows, messages) are done, the last is at ``line``.
+
+    ``key`` says which file that is, and how it was read.
+    """
+
+    key: str
     file: str
     source: str
     format: str
@@ -33,22 +41,41 @@ class State(msgspec.Struct, kw_only=True):
 
 
 def key_of(path: Path, *how: str) -> str:
-    """Return the name of the state of a file: from its size, its beginning, and how it is read."""
+    """Return the key of a file: from size, time of change, beginning, and how it is read.
+
+    The time tells a file that was corrected further on, at equal length.
+    """
     with path.open("rb") as file:
         head = file.read(HEAD)
+        stat = os.fstat(file.fileno())
     digest = hashlib.blake2b(digest_size=16)
-    for part in (str(path.stat().st_size), *how):
+    for part in (str(stat.st_size), str(stat.st_mtime_ns), *how):
         digest.update(part.encode() + b"\0")
     digest.update(head)
     return digest.hexdigest()
 
 
 def load(place: Path, fresh: State) -> State:
-    """Return the state kept at ``place``, or ``fresh`` if there is none that can be read."""
+    """Return the state kept at ``place``, or ``fresh`` if there is none.
+
+    Raises:
+        OtherImport: what is there is of another import, or no state.
+    """
     try:
-        return msgspec.json.decode(place.read_bytes(), type=State)
-    except (FileNotFoundError, msgspec.DecodeError):
+        kept = msgspec.json.decode(place.read_bytes(), type=State)
+    except FileNotFoundError:
         return fresh
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise OtherImport(
+            f"{place} is no state of an import; --restart overwrites it and begins anew"
+        ) from error
+    if kept.key != fresh.key:
+        raise OtherImport(
+            f"{place} is the state of {kept.file} ({kept.format}, source {kept.source}), which is"
+            f" another file, was read in another way, or has changed since: --restart begins"
+            f" {fresh.file} anew"
+        )
+    return kept
 
 
 def save(place: Path, state: State) -> None:

@@ -19,7 +19,8 @@ _GZIP = b"\x1f\x8b"
 _UTF8_BOM = b"\xef\xbb\xbf"
 _WIDE = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 # "From ada@example.com Mon Jan  5 10:00:00 2026": a sentence that begins with "From" has no time.
-_SEPARATOR = re.compile(rb"From \S+ .*\d\d:\d\d.*\d{4}\b")
+# The first time will do, so it is not given up for a later one: a line takes time as it is long.
+SEPARATOR = re.compile(rb"From \S+ (?>.*?\d\d:\d\d).*\d{4}\b")
 _QUOTED = re.compile(rb">+From ")
 
 
@@ -82,7 +83,7 @@ def messages(stream: BinaryIO, limit: int) -> Iterator[Piece]:
     kept: list[bytes] = []
     while chunk := stream.readline(CHUNK):
         number += fresh
-        if fresh and blank and _SEPARATOR.match(chunk):
+        if fresh and blank and SEPARATOR.match(chunk):
             if first:
                 yield Piece(first, b"".join(kept), cut=size > limit)
             first, size, begun, kept = number + 1, 0, False, []

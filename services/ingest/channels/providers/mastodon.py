@@ -242,6 +242,8 @@ PROVIDER = Provider(
         "stream": "user (the default), user:notification, public, public:local, hashtag, "
         "hashtag:local",
         "tag": "hashtag that is followed, without #",
+        "streaming": "address of the server that streams, https; only needed if it is neither "
+        "the instance's host nor below it",
     },
     pull=True,
 )

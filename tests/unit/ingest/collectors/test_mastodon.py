@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
-from services.ingest.collectors import mastodon
+from services.ingest.collectors import mastodon, options
 from services.ingest.collectors.page import Busy, Page, Refused
 from shared.errors import Misconfigured, Transient
 from shared.events import Operation
@@ -53,6 +55,8 @@ class Instance:
         self.open = asyncio.Event()
         self.closed = asyncio.Event()
         self.lists: list[dict[str, str]] = []
+        self.quota: int | None = None  # lists that are answered, then 429
+        self.headers: dict[str, str] = {}
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         if request.path == "/api/v2/instance":
@@ -65,7 +69,6 @@ class Instance:
             return answer({"error": "The access token is invalid"}, 401)
         if request.path.startswith("/api/v1/streaming/"):
             return await self._stream(request)
-        self.lists.append({"path": request.path} | dict(request.query))
         return self._list(request)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
@@ -90,6 +93,11 @@ class Instance:
         return response
 
     def _list(self, request: web.Request) -> web.Response:
+        if self.quota is not None:
+            if self.quota == 0:
+                return answer({}, 429, Retry_After="60")
+            self.quota -= 1
+        self.lists.append({"path": request.path} | dict(request.query))
         known = {
             "/api/v1/timelines/home": self.statuses,
             "/api/v1/timelines/tag/rail": self.statuses,
@@ -102,7 +110,9 @@ class Instance:
             page = [one for one in ordered if int(one["id"]) > least][:limit]
         else:
             page = ordered[-limit:]
-        return answer(page[::-1])
+        response = answer(page[::-1])
+        response.headers.update(self.headers)
+        return response
 
 
 def _with(instance: Instance, scenario: Callable[[Platform], Any]) -> None:
@@ -113,8 +123,8 @@ def _with(instance: Instance, scenario: Callable[[Platform], Any]) -> None:
     run(whole)
 
 
-def _collector(stand: Platform, *tokens: str, **options: str) -> Any:
-    given = {"instance": stand.base} | options
+def _collector(stand: Platform, *tokens: str, **stated: str) -> Any:
+    given = {"instance": stand.base} | stated
     return stand.collector("mastodon", tokens or (TOKEN,), **given)
 
 
@@ -181,6 +191,113 @@ def test_what_came_while_it_was_cut_off_is_read_up(then: str) -> None:
         assert [each["limit"] for each in asked] == ["40"] * len(asked)
         assert asked[0]["min_id"] == _number(-5)
         assert asked[-2]["min_id"] == "0"
+
+    _with(instance, scenario)
+
+
+async def _busy(collector: Any, cursor: str) -> list[Page]:
+    """Return the pages until it is told to come later."""
+    found: list[Page] = []
+
+    def note(pages: list[Page]) -> bool:
+        found[:] = pages
+        return False
+
+    with pytest.raises(Busy):
+        await read(collector, cursor, note)
+    return found
+
+
+def test_more_in_ten_minutes_than_a_quota_allows_is_read_up_all_the_same() -> None:
+    instance = Instance(_event("update", _status(60)))
+    instance.statuses = [_status(number / 40) for number in range(1, 601)]  # 10 pages in 10 minutes
+    cursor = json.dumps({"update": _number(12), "notification": "0"})
+
+    async def scenario(stand: Platform) -> None:
+        collector, position = _collector(stand), cursor
+        words: list[str] = []
+        for _ in range(3):  # a quota of 4 pages
+            instance.quota = 4
+            pages = await _busy(collector, position)
+            words += texts(pages)
+            position = _last(pages)
+        assert json.loads(position)["update"] == _number(14)
+        instance.quota = None
+        pages = await read(collector, position, lambda found: "at 60" in texts(found))
+        words += texts(pages)
+        wanted = [f"at {number / 40:g}" for number in range(81, 601)]
+        assert words == [*wanted, "at 60"]  # each once, none left out
+        assert json.loads(_last(pages))["update"] == _number(60)
+        instance.lists.clear()
+        await read(collector, json.dumps({"update": _number(15)}), lambda found: len(found) > 2)
+        assert instance.lists[0]["min_id"] == _number(5)  # the next drop begins early again
+
+    _with(instance, scenario)
+
+
+def test_a_page_that_was_not_taken_is_read_again() -> None:
+    instance = Instance()
+    instance.statuses = [_status(number / 10) for number in range(1, 100)]
+    cursor = json.dumps({"update": _number(1), "notification": "0"})
+
+    async def scenario(stand: Platform) -> None:
+        collector = _collector(stand)
+        one = await read(collector, cursor, lambda found: len(found) == 1)
+        again = await read(collector, cursor, lambda found: len(found) == 1)
+        assert texts(one) == texts(again) != []
+
+    _with(instance, scenario)
+
+
+@pytest.mark.parametrize(
+    ("remaining", "reset_s", "pause"),
+    [("50", 100, 2.0), ("0", 40, 40.0), ("299", 3, 0.2), ("1", 10**8, 300.0), ("", 100, 1.0)],
+)
+def test_pages_are_as_far_apart_as_the_quota_says(
+    remaining: str, reset_s: int, pause: float
+) -> None:
+    instance = Instance(_event("update", _status(60)))
+    instance.statuses = [_status(number / 10) for number in range(1, 101)]
+
+    async def scenario(stand: Platform) -> None:
+        at = dt.datetime.fromtimestamp(stand.clock.now_ms() / 1000 + reset_s, dt.UTC)
+        instance.headers = {
+            "X-RateLimit-Remaining": remaining,
+            "X-RateLimit-Reset": at.isoformat(),
+        }
+        cursor = json.dumps({"update": _number(1), "notification": "0"})
+        await read(_collector(stand), cursor, lambda found: "at 60" in texts(found))
+        assert stand.naps.taken == pytest.approx([pause] * 3, abs=0.01)
+
+    _with(instance, scenario)
+
+
+@pytest.mark.parametrize(("kept", "missed"), [(0, 1), (30, 0)])
+def test_a_timeline_that_does_not_reach_back_far_enough_is_reported(kept: int, missed: int) -> None:
+    instance = Instance(_event("update", _status(600)))
+    instance.statuses = [_status(minute) for minute in range(31 - kept, 431 - kept)]
+    cursor = json.dumps({"update": _number(30), "notification": "0"})
+
+    async def scenario(stand: Platform) -> None:
+        with capture_logs() as logs:
+            await read(_collector(stand), cursor, lambda found: "at 600" in texts(found))
+        found = [each for each in logs if each["event"] == "items may have been missed"]
+        assert [(each["source"], each["since"], each["why"]) for each in found] == [
+            ("it", _number(30), "too many")
+        ] * missed
+
+    _with(instance, scenario)
+
+
+def test_a_post_that_was_deleted_is_no_gap() -> None:
+    instance = Instance(_event("update", _status(600)))
+    instance.statuses = [_status(30 + minute) for minute in range(1, 10)]
+    cursor = json.dumps({"update": _number(30), "notification": "0"})
+
+    async def scenario(stand: Platform) -> None:
+        with capture_logs() as logs:
+            await read(_collector(stand), cursor, lambda found: "at 600" in texts(found))
+        assert logs == []
 
     _with(instance, scenario)
 
@@ -305,27 +422,66 @@ def test_a_streaming_server_of_its_own() -> None:
             instance.streaming = second.base.replace("http", "ws")
             await read(_collector(stand), None, lambda found: bool(texts(found)))
             assert not instance.open.is_set()
-            instance.streaming = "ws://elsewhere.example.com"  # no TLS: our token stays here
-            await read(_collector(stand), None, lambda found: len(found) > 2)
-            assert instance.open.is_set()
+            for elsewhere in ("ws://elsewhere.example.com", "wss://elsewhere.example.com"):
+                instance.open.clear()
+                instance.streaming = elsewhere  # our token stays here
+                with capture_logs() as logs:
+                    await read(_collector(stand), None, lambda found: len(found) > 2)
+                assert instance.open.is_set()
+                assert [each["event"] for each in logs] == ["streaming server not used"]
+
+    run(scenario)
+
+
+def test_a_streaming_server_that_was_configured_is_used_unasked() -> None:
+    instance, other = Instance(), Instance(_event("update", _status(1)))
+
+    async def scenario() -> None:
+        async with platform(instance) as stand, platform(other) as second:
+            collector = _collector(stand, streaming=second.base)
+            await read(collector, None, lambda found: bool(texts(found)))
+            assert not instance.open.is_set()
+            assert "/api/v2/instance" not in stand.paths()
 
     run(scenario)
 
 
 @pytest.mark.parametrize(
-    ("options", "why"),
+    ("url", "base", "may"),
+    [
+        ("https://streaming.example.social", "https://example.social", True),
+        ("https://Example.Social:4000", "https://example.social", True),
+        ("http://127.0.0.1:4000", "http://127.0.0.1:3000", True),
+        ("http://127.0.0.1:4000", "https://example.social", False),
+        ("http://localhost", "https://example.social", False),
+        ("http://streaming.example.social", "https://example.social", False),
+        ("https://streaming.social", "https://example.social", False),
+        ("https://badexample.social", "https://example.social", False),
+        ("https://example.social.evil.example", "https://example.social", False),
+        ("https://example.social@evil.example", "https://example.social", False),
+        ("https://[", "https://example.social", False),
+        ("", "https://example.social", False),
+    ],
+)
+def test_where_a_token_may_go(url: str, base: str, may: bool) -> None:
+    assert options.within(url, base) is may
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
     [
         ({"instance": ""}, "'instance' should be an https address"),
         ({"instance": "http://example.com"}, "'instance' should be an https address"),
+        ({"streaming": "http://example.com"}, "'streaming' should be an https address"),
         ({"stream": "firehose"}, "there is no stream 'firehose'"),
         ({"stream": "hashtag"}, "'tag' should be the hashtag"),
         ({"stream": "hashtag", "tag": "a/../b"}, "'tag' should be the hashtag"),
     ],
 )
-def test_options_that_will_not_do(options: dict[str, str], why: str) -> None:
+def test_options_that_will_not_do(given: dict[str, str], why: str) -> None:
     async def scenario(stand: Platform) -> None:
         with pytest.raises(Misconfigured, match=why):
-            _collector(stand, **options)
+            _collector(stand, **given)
 
     _with(Instance(), scenario)
 

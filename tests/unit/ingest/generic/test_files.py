@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import io
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.sources.files import CHUNK, Piece, Source, lines, messages, whole
+from services.ingest.sources.files import CHUNK, SEPARATOR, Piece, Source, lines, messages, whole
 
 MESSAGE = "From ada@example.com Mon Jan  5 10:00:00 2026\nFrom: ada@example.com\n\n{}\n\n"
 
@@ -65,6 +66,34 @@ def test_a_message_that_is_too_long_is_cut() -> None:
 def test_any_mbox_is_read_to_its_end(parts: list[str]) -> None:
     data = "".join(parts).encode()
     assert sum(len(piece.data) for piece in messages(io.BytesIO(data), 50)) <= len(data)
+
+
+@pytest.mark.parametrize("repeated", [b"00:00 ", b"1234 ", b"x", b" "])
+def test_a_hostile_line_takes_no_time(repeated: bytes) -> None:
+    line = (b"From a " + repeated * (60_000 // len(repeated)))[:60_000] + b"\n"
+    began = time.perf_counter()
+    SEPARATOR.match(line)
+    assert time.perf_counter() - began < 0.2
+    short = line[:250] + b"\n"
+    for each in (line, short):
+        data = (each + b"\n") * (2_000_000 // len(each))
+        began = time.perf_counter()
+        assert sum(len(piece.data) for piece in messages(io.BytesIO(data), 10_000)) <= len(data)
+        assert time.perf_counter() - began < 2.0
+
+
+@pytest.mark.parametrize(
+    ("line", "begins"),
+    [
+        (b"From ada@example.com Mon Jan  5 10:00:00 2026\n", True),
+        (b"From ada@example.com Mon Jan  5 10:00 2026 +0100\n", True),
+        (b"From ada@example.com Mon Jan  5 10:00:00 11:00 2026\n", True),
+        (b"From 12:00 on it leaked.\n", False),
+        (b"From ada in 2025 10:00\n", False),
+    ],
+)
+def test_what_separates_messages(line: bytes, begins: bool) -> None:
+    assert (SEPARATOR.match(line) is not None) == begins
 
 
 def test_whole_files_are_bounded() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -185,10 +187,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small")
 def test_the_state_follows_what_was_acknowledged_and_a_second_run_goes_on(tmp_path: Path) -> None:
     data, place = _file(5) + b"{oops\n", tmp_path / "deep" / "state.json"
-    fresh = State(file="f", source="s", format="jsonl")
+    fresh = State(key="k", file="f", source="s", format="jsonl")
     with pytest.raises(Transient, match="away"):
         _run(data, Taker(unavailable=1_000), fresh, place)
-    kept = states.load(place, State(file="other", source="s", format="jsonl"))
+    kept = states.load(place, State(key="k", file="moved", source="s", format="jsonl"))
     assert (kept.file, kept.steps, kept.line, kept.finished) == ("f", 2, 2, False)
     again = Taker()
     _run(data, again, kept, place)
@@ -204,22 +206,36 @@ def test_the_state_follows_what_was_acknowledged_and_a_second_run_goes_on(tmp_pa
 
 @pytest.mark.usefixtures("small")
 def test_only_what_was_unavailable_is_tried_again(tmp_path: Path) -> None:
-    taker, state = Taker(unavailable=4), State(file="f", source="s", format="jsonl")
+    taker, state = Taker(unavailable=4), State(key="k", file="f", source="s", format="jsonl")
     _run(_file(4), taker, state, tmp_path / "state.json", patience_s=10.0)
     assert taker.taken == ["0", "1", "2", "3"]
     assert state.counts.accepted == 4
 
 
-def test_the_key_of_a_state_is_the_files_beginning_size_and_reading(tmp_path: Path) -> None:
+def test_the_key_of_a_file_is_from_its_beginning_size_time_and_reading(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_bytes(_file(3))
-    two.write_bytes(_file(3))
+    shutil.copy2(one, two)
     assert states.key_of(one, "s") == states.key_of(two, "s") != states.key_of(one, "t")
     two.write_bytes(_file(4))
+    os.utime(two, ns=(0, one.stat().st_mtime_ns))
     assert states.key_of(one, "s") != states.key_of(two, "s")
 
 
-def test_a_broken_state_is_no_state(tmp_path: Path) -> None:
-    (tmp_path / "s").write_bytes(b"{")
-    fresh = State(file="f", source="s", format="csv")
-    assert states.load(tmp_path / "s", fresh) is fresh
+def test_a_file_that_was_corrected_at_equal_length_is_another_one(tmp_path: Path) -> None:
+    path, head = tmp_path / "one", b"x" * 2 * states.HEAD
+    path.write_bytes(head + b"bad line")
+    os.utime(path, ns=(0, 1_000_000_000))
+    key = states.key_of(path, "s")
+    path.write_bytes(head + b"fixed ln")
+    os.utime(path, ns=(0, 1_000_000_001))
+    assert states.key_of(path, "s") != key
+
+
+@pytest.mark.parametrize("data", [b"{", b"\xff", b"{}", b'{"file": "f", "source": "s"}'])
+def test_what_is_no_state_is_not_overwritten(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "s").write_bytes(data)
+    fresh = State(key="k", file="f", source="s", format="csv")
+    with pytest.raises(states.OtherImport, match="no state of an import; --restart"):
+        states.load(tmp_path / "s", fresh)
+    assert states.load(tmp_path / "none", fresh) is fresh

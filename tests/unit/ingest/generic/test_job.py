@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gzip
 import json
 from pathlib import Path
@@ -15,7 +16,7 @@ from services.cli import cli
 from services.ingest.channels.provider import Settings
 from services.ingest.importing.formats import Format, Unrecognised
 from services.ingest.importing.job import Damaged, Job, Order
-from services.ingest.importing.state import State
+from services.ingest.importing.state import OtherImport, State
 from services.ingest.registry import Source
 from shared import topics
 from shared.events import Flag
@@ -62,6 +63,22 @@ def test_a_packed_file_is_imported_once(rig: Any, tmp_path: Path) -> None:
     assert again.state == state
     assert _run(again, rig).counts.accepted == 30
     assert len(rig.log.values(topics.FEEDBACK_RECEIVED.name)) == 30
+
+
+def test_the_state_of_another_file_skips_nothing(rig: Any, tmp_path: Path) -> None:
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    first.write_bytes(LINES)
+    second.write_bytes(LINES.replace(b"broke", b"leaks"))
+    order = dataclasses.replace(_order(tmp_path), state=tmp_path / "state.json")
+    done = _run(Job(first, order, NOW), rig)
+    assert Job(first, order, NOW).state == done
+    with pytest.raises(OtherImport, match=r"a\.jsonl .*--restart begins .*b\.jsonl anew"):
+        Job(second, order, NOW)
+    with pytest.raises(OtherImport, match="source history"):
+        Job(first, dataclasses.replace(order, source="other"), NOW)
+    again = Job(second, dataclasses.replace(order, restart=True), NOW)
+    assert _run(again, rig).counts.accepted == 30
+    assert Job(second, order, NOW).state.finished
 
 
 def test_a_packed_file_that_ends_early_says_so(rig: Any, tmp_path: Path) -> None:
@@ -126,6 +143,16 @@ def test_what_is_wrong_with_the_command_is_said(
     done = CliRunner().invoke(cli, call)
     assert done.exit_code == 2
     assert message in done.output
+
+
+def test_a_state_that_does_not_belong_is_a_wrong_command(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(LINES)
+    call = ["import", str(path), "--source", "s", "--dry-run", "--state", str(path)]
+    done = CliRunner().invoke(cli, call)
+    assert done.exit_code == 2
+    assert "no state of an import" in done.output
+    assert path.read_bytes() == LINES
 
 
 def test_a_dry_run_reports_for_people(tmp_path: Path) -> None:
