@@ -26,13 +26,8 @@ from services.ingest.channels.provider import Delivery, Unfit
 from services.ingest.channels.providers.imap import HISTORY_DAYS
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.collectors import options
-from services.ingest.collectors.imap_session import (
-    MAX_MESSAGE_BYTES,
-    Account,
-    Found,
-    Reached,
-    Session,
-)
+from services.ingest.collectors.imap_mail import MAX_MESSAGE_BYTES, Account, Found, Reached
+from services.ingest.collectors.imap_session import Session
 from services.ingest.collectors.pace import Pace
 from services.ingest.collectors.page import Page, Surroundings
 from services.ingest.registry import Configured

@@ -18,7 +18,6 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any, TypeVar
 
-import msgspec
 import structlog
 from imapclient import SEEN, IMAPClient, SocketTimeout  # type: ignore[import-untyped]
 from imapclient.exceptions import (  # type: ignore[import-untyped]
@@ -28,10 +27,16 @@ from imapclient.exceptions import (  # type: ignore[import-untyped]
     LoginError,
 )
 
+from services.ingest.collectors.imap_mail import (
+    MAX_MESSAGE_BYTES,
+    Account,
+    Batch,
+    Found,
+    Reached,
+)
 from services.ingest.collectors.page import Refused
 from shared.errors import Transient
 
-MAX_MESSAGE_BYTES = 33_554_432
 PAGE_BYTES = 16_777_216
 PAGE_MESSAGES = 50
 MAX_HEADER_BYTES = 65_536
@@ -62,46 +67,6 @@ _log = structlog.get_logger(__name__)
 
 # It writes what it sends, names and passwords among it.
 logging.getLogger("imapclient").setLevel(logging.WARNING)
-
-
-class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the mailbox is. ``tls`` is ``yes``, ``starttls`` or ``no``; secrets are newest first."""
-
-    host: str
-    port: int
-    tls: str
-    user: str
-    secrets: tuple[str, ...]
-    folder: str
-    mark_seen: bool
-    timeout_s: float
-
-
-class Found(msgspec.Struct, frozen=True):
-    """A message; ``raw`` is its header only if it is too large, None if it cannot be had."""
-
-    uid: int
-    size: int
-    raw: bytes | None
-
-    @property
-    def too_large(self) -> bool:
-        """Return whether only the header was fetched."""
-        return self.size > MAX_MESSAGE_BYTES
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """Some messages; ``last`` is the number up to which there are no others."""
-
-    found: tuple[Found, ...]
-    last: int
-
-
-class Reached(msgspec.Struct, frozen=True):
-    """How far a search went: there is nothing wanted up to number ``uid``."""
-
-    uid: int
-    done: bool
 
 
 class Session:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared import ids
 
@@ -107,3 +111,10 @@ def test_murmur2_is_that_of_the_java_client(data: bytes, hashed: int) -> None:
 def test_a_partition_is_always_there(partitions: int) -> None:
     found = {ids.partition_of(f"acme:{number}", partitions) for number in range(500)}
     assert found == set(range(partitions))
+
+
+@given(st.binary(max_size=300), st.text())
+def test_a_pseudonym_is_an_hmac(secret: bytes, identity: str) -> None:
+    identified = identity.encode("utf-8", "surrogatepass")
+    expected = hmac.digest(secret, identified, "blake2b").hex()[:32]
+    assert ids.customer_key(secret, identity) == expected

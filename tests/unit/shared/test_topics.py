@@ -63,9 +63,7 @@ def test_a_tombstone_outlives_every_checkpoint_that_may_be_resumed() -> None:
     assert "retention.ms" not in settings
 
 
-@pytest.mark.parametrize(
-    "topic", [topic for topic in ALL if topic not in COMPACTED], ids=by_name
-)
+@pytest.mark.parametrize("topic", [topic for topic in ALL if topic not in COMPACTED], ids=by_name)
 def test_the_others_are_kept_for_their_time(topic: Topic) -> None:
     settings = topic.settings()
     assert settings["cleanup.policy"] == "delete"

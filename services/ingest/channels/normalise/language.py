@@ -13,7 +13,7 @@ import pycld2  # type: ignore[import-untyped] # a C extension without stubs
 from services.ingest.channels.normalise.scan import PLACEHOLDER
 from shared.events import LanguageSource
 
-MAX_DETECTED = 1_000
+MAX_DETECTED = 400
 """Code points that are looked at; more do not change the answer."""
 
 _ENOUGH_LETTERS = 20

@@ -19,7 +19,7 @@ from services.ingest.channels.email import message
 from services.ingest.channels.provider import Credentials, Settings
 from services.ingest.channels.providers.imap import PROVIDER
 from services.ingest.channels.rejection import Refusal
-from services.ingest.collectors import imap, imap_session
+from services.ingest.collectors import imap, imap_mail, imap_session
 from services.ingest.collectors.imap import Position, collector
 from services.ingest.collectors.page import Page, Refused, Surroundings
 from services.ingest.registry import Configured, Source
@@ -293,7 +293,7 @@ def test_a_server_without_idle_is_asked_again_and_again(server: Server) -> None:
 
 def test_a_mail_that_is_too_large_is_known_by_its_header(server: Server) -> None:
     server.mails = {1: mail("1"), 2: mail("2"), 3: mail("3")}
-    server.sizes = {2: imap_session.MAX_MESSAGE_BYTES + 1}
+    server.sizes = {2: imap_mail.MAX_MESSAGE_BYTES + 1}
 
     async def scenario(pages: AsyncGenerator[Page, None]) -> None:
         await anext(pages)
@@ -378,7 +378,8 @@ async def _all(pages: AsyncGenerator[Page, None], last: int) -> tuple[list[str],
 def test_a_mail_whose_size_cannot_be_had_is_fetched_all_the_same(
     server: Server, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr(imap_session, "MAX_MESSAGE_BYTES", 1_000)
+    for module in (imap_mail, imap_session):
+        monkeypatch.setattr(module, "MAX_MESSAGE_BYTES", 1_000)
     monkeypatch.setattr(imap, "MAX_MESSAGE_BYTES", 1_000)
     monkeypatch.setattr(imap_session, "PAGE_BYTES", 500)
     monkeypatch.setattr(imap_session, "MAX_HEADER_BYTES", 40)
