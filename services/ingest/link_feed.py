@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from services.ingest.daemon import in_daemon
 from services.ingest.links import Links
 from shared import codec, topics
 from shared.config import Kafka
@@ -37,12 +37,10 @@ class LinkFeed:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        following = asyncio.create_task(asyncio.to_thread(self._follow))
         try:
-            await asyncio.shield(following)
+            await in_daemon(self._follow, "identity-links")
         finally:
             self._ended.set()
-            await asyncio.wait([following], timeout=RETRY_S)
 
     def _follow(self) -> None:
         while not self._ended.is_set():

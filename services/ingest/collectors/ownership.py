@@ -15,6 +15,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from services.ingest.collectors.supervisor import Supervisor
+from services.ingest.daemon import in_daemon
 from shared import codec, topics
 from shared.config import Kafka, Scalar
 from shared.errors import Misconfigured, Poison, Transient
@@ -23,6 +24,7 @@ from shared.streams.reader import Cluster, read_to_end
 from shared.streams.records import Partition
 
 HANDOVER_S = 10.0
+LEAVE_S = 2.0
 RETRY_S = 2.0
 _log = structlog.get_logger(__name__)
 
@@ -42,12 +44,12 @@ class Ownership:
     async def run(self) -> None:
         """Follow the group until cancelled."""
         self._loop = asyncio.get_running_loop()
-        following = asyncio.create_task(asyncio.to_thread(self._follow))
+        following = asyncio.create_task(in_daemon(self._follow, "collectors"))
         try:
             await asyncio.shield(following)
         finally:
             self._ended.set()
-            await asyncio.wait([following], timeout=HANDOVER_S)
+            await asyncio.wait([following], timeout=LEAVE_S)
 
     def _follow(self) -> None:
         while not self._ended.is_set():
