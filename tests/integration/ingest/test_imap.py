@@ -174,9 +174,12 @@ def test_nothing_is_marked_before_kafka_has_it(
 def test_a_wrong_password_stops_one_source_only(
     launch: Launch, server: Dovecot, tmp_path: Path
 ) -> None:
-    path = _sources(tmp_path, server.port, "ada")
+    patient = "10"  # Dovecot keeps who failed waiting for 2 s and more
+    path = _sources(tmp_path, server.port, "ada", timeout_s=patient)
     good = path.read_text()
-    bad = _sources(tmp_path, server.port, "eve", password="not-the-password").read_text()
+    bad = _sources(
+        tmp_path, server.port, "eve", password="not-the-password", timeout_s=patient
+    ).read_text()
     path.write_text(good + bad)
     service = launch(ingest__sources_file=path)
     service.wait_for(lambda: _up(service, "ada"), 30)
