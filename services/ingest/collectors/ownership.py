@@ -24,7 +24,7 @@ from shared.streams.reader import Cluster, read_to_end
 from shared.streams.records import Partition
 
 HANDOVER_S = 10.0
-LEAVE_S = 2.0
+LEAVE_S = 0.5
 RETRY_S = 2.0
 _log = structlog.get_logger(__name__)
 

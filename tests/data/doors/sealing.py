@@ -152,6 +152,7 @@ _SEALS: Mapping[str, Callable[[Letter, str], Headers | Sealed]] = {
     "chatwoot": _chatwoot,
     "cloudevents": _bearer,
     "deepgram": _basic,
+    "generic": _bearer,
     "mailgun": _mailgun,
     "meta": _meta,
     "postmark": _basic,
