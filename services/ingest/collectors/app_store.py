@@ -53,9 +53,7 @@ def collector(source: Configured, surroundings: Surroundings) -> Poller:
         place = f"/v1/apps/{app}/customerReviews?{_QUERY}"
         if following is not None:  # its host was checked; what we were told to ask stays in force
             place = options.place(following)
-        return app_store.read_page(
-            await get(base + place), source.settings, surroundings.clock.now_ms()
-        )
+        return app_store.read_page(await get(base + place), source.settings)
 
     plan = Plan(
         interval_s=options.seconds(source, "poll_s", INTERVAL_S),

@@ -33,7 +33,7 @@ def collector(source: Configured, surroundings: Surroundings) -> Poller:
     async def read(page: str | None) -> Page:
         place = f"/{country}/rss/customerreviews/page={page or 1}/id={app}/sortby=mostrecent/json"
         body = checked(await call(surroundings, "GET", base + place), NEVER)
-        return app_store_feed.read_page(body, source.settings, surroundings.clock.now_ms())
+        return app_store_feed.read_page(body, source.settings)
 
     plan = Plan(
         interval_s=options.seconds(source, "poll_s", INTERVAL_S),

@@ -36,7 +36,7 @@ def collector(source: Configured, surroundings: Surroundings) -> Poller:
     async def read(token: str | None) -> Page:
         params = {"maxResults": PAGE} | ({"token": token} if token else {})
         body = await google.get(url, params)
-        return google_play.read_page(body, source.settings, surroundings.clock.now_ms())
+        return google_play.read_page(body, source.settings)
 
     plan = Plan(
         interval_s=options.seconds(source, "poll_s", INTERVAL_S),

@@ -102,7 +102,7 @@ def token(key_id: str, issuer_id: str, private_key_pem: bytes, now: int) -> str:
         raise Misconfigured("the key of App Store Connect is no P-256 private key (.p8)") from error
 
 
-def read_page(body: bytes, settings: Settings, now: int) -> Page:  # noqa: ARG001 (shared signature)
+def read_page(body: bytes, settings: Settings) -> Page:
     """Return the reviews in an answer; the token is the URL of the next page.
 
     Raises:

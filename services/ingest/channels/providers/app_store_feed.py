@@ -75,7 +75,7 @@ class _Answer(msgspec.Struct):
     feed: _Feed
 
 
-def read_page(body: bytes, settings: Settings, now: int) -> Page:  # noqa: ARG001 (shared signature)
+def read_page(body: bytes, settings: Settings) -> Page:
     """Return the reviews in a page of the feed; the token is the number of the next page.
 
     Raises:

@@ -81,7 +81,7 @@ class _Answer(_Camel):
     token_pagination: _Pagination | None = None
 
 
-def read_page(body: bytes, settings: Settings, now: int) -> Page:  # noqa: ARG001 (shared signature)
+def read_page(body: bytes, settings: Settings) -> Page:
     """Return the reviews in an answer of ``reviews.list``; the token is its parameter ``token``.
 
     Raises:

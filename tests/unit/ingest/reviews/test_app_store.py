@@ -45,7 +45,7 @@ def _page(*data: object, **fields: object) -> bytes:
 
 
 def _one(review: object, **fields: object) -> Item:
-    (item,) = app_store.read_page(_page(review, **fields), SETTINGS, NOW).delivery.items
+    (item,) = app_store.read_page(_page(review, **fields), SETTINGS).delivery.items
     return item
 
 
@@ -97,13 +97,13 @@ def test_stars_without_words() -> None:
     ],
 )
 def test_the_next_page_is_apples_or_none(next_url: str, token: bool) -> None:
-    page = app_store.read_page(_page(links={"next": next_url}), SETTINGS, NOW)
+    page = app_store.read_page(_page(links={"next": next_url}), SETTINGS)
     assert page.next_token == (next_url if token else None)
 
 
 def test_a_bad_element_costs_only_itself() -> None:
     page = app_store.read_page(
-        _page(_review(), {"type": "customerReviews"}, _review("0002", rating={})), SETTINGS, NOW
+        _page(_review(), {"type": "customerReviews"}, _review("0002", rating={})), SETTINGS
     )
     assert len(page.delivery.items) == 1
     assert [part.reason for part in page.delivery.unfit] == [
@@ -115,7 +115,7 @@ def test_a_bad_element_costs_only_itself() -> None:
 @pytest.mark.parametrize("body", [b"", b"{}", b"null", b'{"data": {}}', b"{" * 100_000])
 def test_no_page(body: bytes) -> None:
     with pytest.raises(Rejected):
-        app_store.read_page(body, SETTINGS, NOW)
+        app_store.read_page(body, SETTINGS)
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -181,7 +181,7 @@ def _feed(entry: object, page: int = 1, following: int = 2, last: int = 8) -> by
 
 def test_a_page_of_the_feed() -> None:
     app = {"im:name": {"label": "App"}, "id": {"label": "https://apps.apple.com/jp/app/id1"}}
-    page = app_store_feed.read_page(_feed([app, _entry()]), SETTINGS, NOW)
+    page = app_store_feed.read_page(_feed([app, _entry()]), SETTINGS)
     (item,) = page.delivery.items
     assert page.delivery.ignored == (Ignored.UNSUPPORTED,)
     assert page.next_token == "2"
@@ -195,14 +195,14 @@ def test_a_page_of_the_feed() -> None:
 
 
 def test_a_single_review_is_an_object() -> None:
-    page = app_store_feed.read_page(_feed(_entry(), following=1, last=1), SETTINGS, NOW)
+    page = app_store_feed.read_page(_feed(_entry(), following=1, last=1), SETTINGS)
     assert [item.native_id for item in page.delivery.items] == ["9000000001"]
     assert page.next_token is None
 
 
 def test_an_edit_in_the_feed_is_a_revision_and_votes_are_none() -> None:
     def one(**fields: object) -> Item:
-        return app_store_feed.read_page(_feed(_entry(**fields)), SETTINGS, NOW).delivery.items[0]
+        return app_store_feed.read_page(_feed(_entry(**fields)), SETTINGS).delivery.items[0]
 
     assert one().revision == one(**{"im:voteSum": {"label": "9"}}).revision
     assert one().revision != one(content={"label": "直りました。"}).revision
@@ -224,14 +224,12 @@ def test_an_edit_in_the_feed_is_a_revision_and_votes_are_none() -> None:
 def test_the_feed_ends(
     entry: object, page: int, following: int, last: int, token: str | None
 ) -> None:
-    found = app_store_feed.read_page(_feed(entry, page, following, last), SETTINGS, NOW)
+    found = app_store_feed.read_page(_feed(entry, page, following, last), SETTINGS)
     assert found.next_token == token
 
 
 def test_a_bad_entry_costs_only_itself() -> None:
-    found = app_store_feed.read_page(
-        _feed([_entry(), _entry(id={}), _entry(title=7), 5]), SETTINGS, NOW
-    )
+    found = app_store_feed.read_page(_feed([_entry(), _entry(id={}), _entry(title=7), 5]), SETTINGS)
     assert len(found.delivery.items) == 1
     assert [part.reason for part in found.delivery.unfit] == [
         Refusal.MISSING_FIELD,
@@ -243,4 +241,4 @@ def test_a_bad_entry_costs_only_itself() -> None:
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"feed": []}', b"<feed/>"])
 def test_no_feed(body: bytes) -> None:
     with pytest.raises(Rejected):
-        app_store_feed.read_page(body, SETTINGS, NOW)
+        app_store_feed.read_page(body, SETTINGS)

@@ -12,7 +12,6 @@ from services.ingest.channels.providers.google_play import PROVIDER, read_page
 from services.ingest.channels.rejection import Refusal, Rejected
 from shared.events import Engagement, Flag, Rating, TimeQuality
 
-NOW = 1_772_442_000_000
 SETTINGS = Settings(name="play", options={"package": "com.example.app"})
 
 
@@ -38,7 +37,7 @@ def _page(*reviews: object, **fields: object) -> bytes:
 
 
 def _one(*comments: object, **fields: object) -> Item:
-    (item,) = read_page(_page(_review(*comments, **fields)), SETTINGS, NOW).delivery.items
+    (item,) = read_page(_page(_review(*comments, **fields)), SETTINGS).delivery.items
     return item
 
 
@@ -105,7 +104,6 @@ def test_a_bad_element_costs_only_itself() -> None:
             tokenPagination={"nextPageToken": "abc"},
         ),
         SETTINGS,
-        NOW,
     )
     assert [item.native_id for item in page.delivery.items] == ["gp:1", "gp:5"]
     assert [part.reason for part in page.delivery.unfit] == [
@@ -118,14 +116,14 @@ def test_a_bad_element_costs_only_itself() -> None:
 
 
 def test_an_empty_page_is_the_last() -> None:
-    page = read_page(b"{}", SETTINGS, NOW)
+    page = read_page(b"{}", SETTINGS)
     assert (page.delivery.items, page.next_token) == ((), None)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b"[" * 100_000, b'{"reviews": 1}'])
 def test_no_page(body: bytes) -> None:
     with pytest.raises(Rejected):
-        read_page(body, SETTINGS, NOW)
+        read_page(body, SETTINGS)
 
 
 def test_what_the_platform_allows() -> None:
