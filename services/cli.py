@@ -22,6 +22,8 @@ COMMANDS = {
     "sources": ("services.commands.sources", "Add, list, rotate, test and pause sources."),
     "originals": ("services.commands.originals", "Open an untouched message that was sealed."),
     "classify": ("services.commands.classify", "Classify JSONL from stdin to stdout; no Kafka."),
+    "rules": ("services.commands.rules", "Check, test and explain the rules of the classifier."),
+    "model": ("services.commands.model", "Train, evaluate and compare the classifier's model."),
     "cases": ("services.commands.cases", "List, show, acknowledge and resolve cases."),
     "import": ("services.commands.import_", "Bring in history from files."),
     "config": ("services.commands.config", "Show the settings and where they come from."),

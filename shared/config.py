@@ -23,6 +23,7 @@ from shared.errors import Misconfigured
 Scalar = str | int | float | bool
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Span = Annotated[float, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 PREFIX = "TOCSIN_"
 ALIASES = {
@@ -123,6 +124,20 @@ class Ingest(Section, frozen=True):
     smtp_max_connections: Count = 200
 
 
+class Classifier(Section, frozen=True):
+    """Rules and model, and who else is asked."""
+
+    rules_dir: str = ""
+    model_file: str = ""
+    second_opinion: str = "none"
+    second_below: Share = 0.6
+    second_budget_s: Span = 0.25
+    endpoint_url: str = ""
+    endpoint_model: str = ""
+    endpoint_key: str = ""
+    endpoint_daily_requests: Count = 1_000
+
+
 class Privacy(Section, frozen=True):
     """Keys for pseudonyms, and for sealing what is not redacted."""
 
@@ -153,6 +168,7 @@ class Config(Section, frozen=True):
     worker: Worker = Worker()
     streams: Streams = Streams()
     ingest: Ingest = Ingest()
+    classifier: Classifier = Classifier()
     privacy: Privacy = Privacy()
     clock: Clock = Clock()
     log: Log = Log()

@@ -347,8 +347,24 @@ class Evidence(Struct, frozen=True):
     text: str
 
 
+class Issue(Struct, frozen=True):
+    """One of several matters in a text: how grave it is, and its span (code points, half-open)."""
+
+    severity: Severity
+    kind: Kind
+    start: int
+    end: int
+    reasons: tuple[Reason, ...] = ()
+
+
 class Classification(Struct, frozen=True):
-    """What the classifier found, and why."""
+    """What the classifier found, and why.
+
+    ``probabilities`` are calibrated and stand for low, medium, high and critical; empty without a model.
+    ``themes`` are ids of the taxonomy, ``sentiment`` runs from -1 to 1, ``issues`` are given when there
+    is more than one. Evidence of the rule ``model`` are the words that weighed most where no rule hit.
+    ``second_opinion`` names what was asked beside the model, and had a part in the result.
+    """
 
     severity: Severity
     kind: Kind
@@ -358,6 +374,11 @@ class Classification(Struct, frozen=True):
     language: str | None = None
     model_version: str = ""
     rules_version: str = ""
+    probabilities: tuple[float, ...] = ()
+    themes: tuple[str, ...] = ()
+    sentiment: float | None = None
+    issues: tuple[Issue, ...] = ()
+    second_opinion: str = ""
 
 
 class FeedbackClassified(Struct, frozen=True, tag_field="type", tag="feedback.classified.v2"):

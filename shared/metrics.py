@@ -178,6 +178,29 @@ class Metrics:
         self.fallback = self._counter(
             "tocsin_classifier_fallback_total", "Feedback left undetermined.", ("reason",)
         )
+        self.reloads = self._counter(
+            "tocsin_classifier_reloads_total",
+            "Changed rules or models: taken over, or refused while the former ones stay.",
+            ("result",),
+        )
+        self.known_words = self._histogram(
+            "tocsin_classifier_known_words_ratio",
+            "Share of the words of a text that the training texts held.",
+            CONFIDENCE_BUCKETS,
+            ("channel",),
+        )
+        self.drift = self._gauge(
+            "tocsin_classifier_drift_ratio",
+            "Population stability index of the last window against the training texts.",
+            ("quantity",),
+        )
+        self.second_opinions = self._counter(
+            "tocsin_classifier_second_opinions_total",
+            "Uncertain texts that somebody else was asked about.",
+            ("result",),
+        )
+        for result in ("ok", "refused"):
+            self.reloads.labels(result)
         self.model_info = self._gauge(
             "tocsin_model_info", "The model and rules in use; always 1.", ("model", "rules")
         )

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import sys
 
+from services.classifier import second
+from services.classifier.current import Followed
 from services.classifier.handler import STAGE, ClassifierHandler
-from services.classifier.severity import Classifier
 from shared import config, worker
 from shared.errors import Exit, Misconfigured
 from shared.streams.records import Handler
 
 
 def build(made: worker.Context) -> Handler:
-    """Return the handler with the bundled rules."""
-    return ClassifierHandler(made, Classifier.bundled())
+    """Return the handler with the rules, the model and the second opinion of the settings."""
+    settings = made.config.classifier
+    current = Followed(settings, made.metrics)
+    current.start()
+    return ClassifierHandler(made, current, second.build(settings, made.metrics))
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Severity of a feedback text: rules with reasons and evidence (pure domain code).
+"""Severity of a feedback text: rules and a linear model, with reasons and evidence (pure domain code).
 
 ``Classifier`` is the one entry: text in, ``shared.events.Classification`` out.
 """

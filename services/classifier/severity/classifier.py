@@ -1,63 +1,237 @@
-"""The classifier: rules in, one ``Classification`` per feedback out. Pure and immutable."""
+"""The classifier: rules and model in, one ``Classification`` per feedback out. Pure and immutable."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Sequence
 from importlib import resources
+from typing import Final, NamedTuple
 
-from services.classifier.severity import rules as packaged
-from services.classifier.severity.decision import classification, decide
+from msgspec import structs
+
+from services.classifier.severity import features, issues, models, rules, terms
+from services.classifier.severity.decision import Costs, Opinion, decide
+from services.classifier.severity.heuristics import Verdict
 from services.classifier.severity.language import detect, primary
-from services.classifier.severity.loading import Ruleset, RuleSource, load
-from services.classifier.severity.matching import Matcher
+from services.classifier.severity.loading import Ruleset, load
+from services.classifier.severity.matching import Found, Hit, Matcher
+from services.classifier.severity.model import Model
 from services.classifier.severity.normalise import Folded
-from services.classifier.severity.schema import RuleSpec
-from shared.events import Classification, FeedbackReceived
+from services.classifier.severity.schema import RANK
+from shared.errors import Misconfigured
+from shared.events import Classification, Evidence, FeedbackReceived, Issue
+
+MAX_EVIDENCE: Final = 8
+MAX_WORDS: Final = 3
+MODEL_FILE: Final = "severity.npz"
+RULES_ONLY: Final = "rules"
+"""Version of the model in a classification that was made without one."""
+
+
+class Reading(NamedTuple):
+    """One text, read: folded, its language, what the rules found, its terms and features."""
+
+    feedback: FeedbackReceived
+    text: Folded
+    language: str | None
+    found: Found
+    terms: terms.Terms
+    features: list[str]
+
+    @property
+    def spans(self) -> list[tuple[Hit, tuple[int, int]]]:
+        """Return the hits with their spans in code points of the text as it came."""
+        return [(hit, self.text.span(hit.start, hit.end)) for hit in self.found.hits]
+
+
+def bundled_rules() -> Ruleset:
+    """Return the packaged rules."""
+    files = resources.files(rules).iterdir()
+    return load(file for file in files if file.name.endswith(".yaml"))
+
+
+def bundled_model() -> Model:
+    """Return the packaged model.
+
+    Raises:
+        Misconfigured: it is missing from the installation.
+    """
+    try:
+        return Model(resources.files(models).joinpath(MODEL_FILE).read_bytes())
+    except FileNotFoundError as error:
+        raise Misconfigured(f"{MODEL_FILE} is not in this installation") from error
 
 
 class Classifier:
-    """Tells severity, kind, reasons and evidence of a feedback by rules alone.
+    """Tells severity, kind, reasons and evidence of a feedback.
 
     Args:
-        ruleset: checked rules, see ``load``.
+        ruleset: checked rules, see ``loading.load``.
+        model: the weights, or None: by the rules alone.
     """
 
-    def __init__(self, ruleset: Ruleset) -> None:
-        self._ruleset = ruleset
+    def __init__(self, ruleset: Ruleset, model: Model | None) -> None:
+        self.ruleset = ruleset
+        self.model = model
         self._matcher = Matcher(ruleset)
+        self._costs: Costs = model.manifest.costs if model is not None else ()
 
     @classmethod
     def bundled(cls) -> Classifier:
-        """Return a classifier with the packaged rules."""
-        files = resources.files(packaged).iterdir()
-        return cls(load(file for file in files if file.name.endswith(".yaml")))
-
-    @classmethod
-    def load(cls, paths: Iterable[RuleSource]) -> Classifier:
-        """Return a classifier with the rules in ``paths`` (YAML files).
-
-        Raises:
-            Misconfigured: a file is invalid; the message names file, line and reason.
-        """
-        return cls(load(paths))
+        """Return a classifier with the packaged rules and model."""
+        return cls(bundled_rules(), bundled_model())
 
     @property
     def rules_version(self) -> str:
         """Return the hash of the rule files' content, 12 hex digits."""
-        return self._ruleset.version
+        return self.ruleset.version
 
     @property
-    def rules(self) -> tuple[RuleSpec, ...]:
-        """Return all rules, their patterns as RE2 expressions."""
-        return self._ruleset.rules
+    def model_version(self) -> str:
+        """Return the hash of the model file, 12 hex digits, or ``rules``."""
+        return self.model.version if self.model is not None else RULES_ONLY
+
+    def read(self, feedback: FeedbackReceived) -> Reading:
+        """Return what one feedback says, before anything is decided."""
+        text = Folded(feedback.text)
+        language = primary(feedback.language) or detect(text)
+        found = self._matcher.find(text, language, feedback.channel)
+        names = features.names(found, feedback.text, feedback.channel)
+        return Reading(feedback, text, language, found, terms.read(text.folded), names)
+
+    def opinions(self, readings: Sequence[Reading]) -> list[Opinion | None]:
+        """Return what the model makes of each reading; None for all without a model."""
+        model = self.model
+        if model is None or not readings:
+            return [None] * len(readings)
+        scores = model.score(
+            [reading.terms for reading in readings],
+            [[c for n in reading.features if (c := model.column(n))] for reading in readings],
+            [reading.feedback.channel for reading in readings],
+        )
+        rows = zip(
+            scores.severity.tolist(),
+            scores.kind.tolist(),
+            scores.reasons.tolist(),
+            scores.sentiment.tolist(),
+            scores.known.tolist(),
+            strict=True,
+        )
+        return [Opinion(*row) for row in rows]
 
     def classify(self, feedback: FeedbackReceived) -> Classification:
         """Return the classification of one feedback."""
-        text = Folded(feedback.text)
-        language = primary(feedback.language) or detect(text)
-        hits = self._matcher.hits(text, language, feedback.channel)
-        return classification(text, decide(feedback, hits, language), language, self.rules_version)
+        return self.classify_many([feedback])[0]
 
     def classify_many(self, batch: Sequence[FeedbackReceived]) -> list[Classification]:
         """Return the classifications of ``batch`` in its order."""
-        return [self.classify(feedback) for feedback in batch]
+        readings = [self.read(feedback) for feedback in batch]
+        opinions = self.opinions(readings)
+        return self.conclude(readings, opinions)
+
+    def conclude(
+        self, readings: Sequence[Reading], opinions: Sequence[Opinion | None]
+    ) -> list[Classification]:
+        """Return what follows from the readings and opinions of a batch."""
+        verdicts = [
+            decide(one.feedback, one.found, one.language, opinion, self._costs)
+            for one, opinion in zip(readings, opinions, strict=True)
+        ]
+        several = self._issues(readings, opinions, verdicts)
+        return [
+            self._classification(reading, opinion, verdict, several.get(number, ()))
+            for number, (reading, opinion, verdict) in enumerate(
+                zip(readings, opinions, verdicts, strict=True)
+            )
+        ]
+
+    def _issues(
+        self,
+        readings: Sequence[Reading],
+        opinions: Sequence[Opinion | None],
+        verdicts: Sequence[Verdict],
+    ) -> dict[int, tuple[Issue, ...]]:
+        """Return the issues of those texts that hold several; all their sentences in one pass."""
+        cut: list[tuple[int, list[issues.Part]]] = []
+        for number, (reading, opinion) in enumerate(zip(readings, opinions, strict=True)):
+            if opinion is not None and issues.worth_splitting(verdicts[number], opinion):
+                parts = issues.sentences(reading.feedback.text)
+                if parts:
+                    cut.append((number, parts))
+        sentences = [_part(readings[number], part) for number, parts in cut for part in parts]
+        said = zip(sentences, self.opinions(sentences), strict=True)
+        found = {}
+        for number, parts in cut:
+            pairs = [(one, of) for one, of in itertools.islice(said, len(parts)) if of is not None]
+            found[number] = issues.gathered(
+                readings[number].feedback.text,
+                parts,
+                [
+                    decide(one.feedback, one.found, one.language, of, self._costs)
+                    for one, of in pairs
+                ],
+                [of for _, of in pairs],
+            )
+        return found
+
+    def _classification(
+        self,
+        reading: Reading,
+        opinion: Opinion | None,
+        verdict: Verdict,
+        several: tuple[Issue, ...],
+    ) -> Classification:
+        """Return a verdict as an event part, its evidence in code points of the original text."""
+        return Classification(
+            severity=verdict.severity,
+            kind=verdict.kind,
+            confidence=verdict.confidence,
+            reasons=verdict.reasons,
+            evidence=_evidence(reading.text, verdict) or self._words(reading, verdict),
+            language=reading.language,
+            model_version=self.model_version,
+            rules_version=self.rules_version,
+            probabilities=verdict.probabilities,
+            themes=tuple(reading.found.themes),
+            sentiment=None if opinion is None else round(opinion.sentiment, 3),
+            issues=several,
+            second_opinion="" if opinion is None else opinion.second,
+        )
+
+    def _words(self, reading: Reading, verdict: Verdict) -> tuple[Evidence, ...]:
+        """Return the words that weighed most for an urgent verdict that no rule speaks for."""
+        rank = RANK[verdict.severity]
+        if self.model is None or rank < 2:
+            return ()
+        weighed = [
+            (float(vector[rank] - vector.mean()), term)
+            for term, vector in self.model.weights_of(reading.terms)
+            if term[0].isalpha()
+        ]
+        weighed.sort(reverse=True)
+        spans = [reading.text.locate(term) for _, term in weighed[:MAX_WORDS]]
+        return tuple(
+            Evidence(rule="model", start=start, end=end, text=reading.text.source[start:end])
+            for start, end in sorted(span for span in dict.fromkeys(spans) if span is not None)
+        )
+
+
+def _part(whole: Reading, part: issues.Part) -> Reading:
+    """Return one sentence of a text as a reading of its own; what the rules found there, it keeps."""
+    hits = [hit for hit, (start, _) in whole.spans if part.start <= start < part.end]
+    source = whole.feedback.text[part.start : part.end]
+    feedback = structs.replace(whole.feedback, text=source, rating=None, call=None)
+    text = Folded(source)
+    found = Found(hits, [], [])
+    names = features.names(found, source, feedback.channel)
+    return Reading(feedback, text, whole.language, found, terms.read(text.folded), names)
+
+
+def _evidence(text: Folded, verdict: Verdict) -> tuple[Evidence, ...]:
+    evidence = []
+    for hit in verdict.hits[:MAX_EVIDENCE]:
+        start, end = text.span(hit.start, hit.end)
+        evidence.append(
+            Evidence(rule=hit.rule.id, start=start, end=end, text=text.source[start:end])
+        )
+    return tuple(evidence)

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
 from services.classifier.severity.patterns import Pattern
 from services.classifier.severity.schema import ANY, ContextSpec, Patterns
 
-_BOUNDARY: Final = re.compile(rb"[!?]+|\.+(?=[\s\"')])|;|\n\s*\n|\xe3\x80\x82|\xd8\x9f")
+_MARKS: Final = tuple(
+    mark.encode() for mark in ("!", "?", ". ", ".\n", '."', ".)", ";", "\n\n", "。", "؟")
+)
 _REACH: Final = 200
 _GAP_BEFORE: Final = r"(?:\W+[\w']+){0,3}\W*$"
 _GAP_AFTER: Final = r"^\W*(?:[\w']+\W+){0,3}"
 _GAP_UNSPACED: Final = "[^、،,.]{0,8}"
 
 
-class Sentences:
-    """The sentences of one text, found on first use; long ones are clipped around the hit."""
-
-    __slots__ = ("_ends", "_raw")
-
-    def __init__(self, raw: bytes) -> None:
-        self._raw = raw
-        self._ends: list[int] | None = None
-
-    def around(self, start: int, end: int) -> tuple[int, int]:
-        """Return the byte window of the sentence that holds the span."""
-        if self._ends is None:
-            self._ends = [match.end() for match in _BOUNDARY.finditer(self._raw)]
-        low, high = max(0, start - _REACH), min(len(self._raw), end + _REACH)
-        for boundary in self._ends:
-            if boundary <= start:
-                low = max(low, boundary)
-            elif boundary >= end:
-                high = min(high, boundary)
-                break
-        return low, high
+def sentence(raw: bytes, start: int, end: int) -> tuple[int, int]:
+    """Return the byte window of the sentence that holds a span, at most ``_REACH`` to either side."""
+    low, high = max(0, start - _REACH), min(len(raw), end + _REACH)
+    for mark in _MARKS:
+        before = raw.rfind(mark, low, start)
+        if before >= 0:
+            low = before + len(mark)
+        after = raw.find(mark, end, high)
+        if after >= 0:
+            high = after + len(mark)
+    return low, high
 
 
 class ByLanguage:
@@ -87,6 +78,11 @@ class Context:
         self._sentence = ByLanguage(spec.sentence)
         self._text = ByLanguage(spec.text)
         self._unless = ByLanguage(spec.unless)
+        self._cues = ByLanguage(_together(spec.before, spec.after, spec.sentence))
+
+    def is_cued(self, raw: bytes, language: str | None) -> bool:
+        """Tell whether any cue stands anywhere: most texts have none, and need no closer look."""
+        return self._cues.find(raw, language, 0, len(raw))
 
     def holds_for_text(self, raw: bytes, language: str | None) -> bool:
         """Tell whether the whole text is to be read so."""
@@ -105,6 +101,11 @@ class Context:
             or self._sentence.find(raw, language, low, high)
         )
         return cued and not self._unless.find(raw, language, low, high)
+
+
+def _together(*patterns: Patterns) -> Patterns:
+    languages = dict.fromkeys(language for some in patterns for language in some)
+    return {one: [cue for some in patterns for cue in some.get(one, ())] for one in languages}
 
 
 class _Adjacent:

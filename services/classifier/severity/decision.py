@@ -1,174 +1,193 @@
-"""From the hits and the item's facts to one classification: the highest criterion that applies."""
+"""From what was read and scored to one verdict: the cheapest severity that no floor forbids."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.classifier.severity import signals
-from services.classifier.severity.matching import Hit
-from services.classifier.severity.normalise import Folded
+from services.classifier.severity import heuristics, signals
+from services.classifier.severity.heuristics import MAX_REASONS, Verdict, merged
+from services.classifier.severity.matching import Found, Hit
+from services.classifier.severity.model import KINDS, REASONS, SEVERITIES
 from services.classifier.severity.schema import LANGUAGES, RANK
-from shared.events import (
-    Call,
-    CallOutcome,
-    Channel,
-    Classification,
-    Evidence,
-    FeedbackReceived,
-    Kind,
-    Operation,
-    Reason,
-    Severity,
-    Transcript,
-)
+from shared.events import FeedbackReceived, Kind, Reason, Severity
 
-MAX_REASONS = 3
-MAX_EVIDENCE = 8
-_SURE_LIMIT = 0.97
-_DIRECT = frozenset({Channel.EMAIL, Channel.PHONE})
-_UNHEARD = frozenset({Transcript.FAILED, Transcript.PENDING})
+Costs = Sequence[Sequence[float]]
+"""``costs[actual][chosen]``, both by rank: what it costs to call a severity another one."""
 
-
-class Verdict(NamedTuple):
-    """What was decided, before evidence and versions are added."""
-
-    severity: Severity
-    kind: Kind
-    reasons: tuple[Reason, ...]
-    confidence: float
-    hits: tuple[Hit, ...] = ()
+_LIKELY = 0.4
+_BENIGN = {
+    Kind.PRAISE: Reason.PRAISE,
+    Kind.QUESTION: Reason.QUESTION,
+    Kind.SUGGESTION: Reason.SUGGESTION,
+}
+_MILD = frozenset({*_BENIGN.values(), Reason.OTHER})
+_QUESTION, _COMPLAINT = KINDS.index(Kind.QUESTION), KINDS.index(Kind.COMPLAINT)
+_NUMBER = {reason: number for number, reason in enumerate(REASONS)}
+_EVERY = tuple(range(len(REASONS)))
+_GRAVE = tuple(number for number, reason in enumerate(REASONS) if reason not in _MILD)
+_FAMILIAR = 0.25
+"""Share of known words below which a text in a foreign language is left to people."""
+_VULNERABLE = frozenset({"vulnerable", "vulnerable_customer"})
 
 
-def decide(feedback: FeedbackReceived, hits: Sequence[Hit], language: str | None) -> Verdict:
-    """Return the verdict on ``feedback``; a muting hit stands alone.
+class Opinion(NamedTuple):
+    """What the model makes of one text (a row of ``model.Scores``).
 
-    A deletion says nothing, and neither does a call that somebody answered and nobody wrote down. What
-    nobody can read yet (a missed call, a failed transcript, a picture) is left undetermined, without a
-    reason: a person has to look, and nothing tells it from the customer's other issues.
+    ``second`` names whoever else was asked and had a part in the severities; empty: nobody.
     """
-    if feedback.op is Operation.DELETE or _was_answered_in_person(feedback):
-        return Verdict(Severity.LOW, Kind.OTHER, (Reason.OTHER,), 1.0)
-    muted = [hit for hit in hits if hit.rule.mutes]
-    ranked = sorted(
-        muted or hits, key=lambda hit: (-hit.rule.rank, -hit.rule.confidence, hit.start)
-    )
-    top = ranked[0].rule.rank if ranked else 0
-    if top > 0:
-        verdict = _negative(feedback, ranked, top)
-    elif ranked:
-        verdict = _benign(ranked)
-    else:
-        verdict = _silent(feedback, language)
-    return _with_facts(feedback, verdict)
+
+    severity: Sequence[float]
+    kind: Sequence[float]
+    reasons: Sequence[float]
+    sentiment: float
+    known: float
+    second: str = ""
 
 
-def _negative(feedback: FeedbackReceived, ranked: list[Hit], top: int) -> Verdict:
-    strongest = [hit for hit in ranked if hit.rule.rank == top]
-    counted = [hit for hit in ranked if hit.rule.rank > 0]
-    kind = Kind.COMPLAINT
-    if signals.asks(feedback.text) and len(feedback.text) < 120 and len(counted) == 1:
-        kind = Kind.QUESTION
-    return Verdict(
-        strongest[0].rule.severity, kind, _reasons(counted), _agreement(strongest), tuple(counted)
-    )
-
-
-def _benign(ranked: list[Hit]) -> Verdict:
-    order = (Kind.SUGGESTION, Kind.PRAISE, Kind.QUESTION, Kind.OTHER, Kind.COMPLAINT)
-    kinds = {hit.rule.kind for hit in ranked}
-    kind = next(one for one in order if one in kinds)
-    chosen = [hit for hit in ranked if hit.rule.kind is kind] or ranked
-    return Verdict(Severity.LOW, kind, _reasons(chosen), _agreement(chosen), tuple(chosen))
-
-
-def _silent(feedback: FeedbackReceived, language: str | None) -> Verdict:
-    if feedback.rating is None and not _can_be_read(feedback.text, feedback.call):
-        return Verdict(Severity.UNDETERMINED, Kind.OTHER, (), 0.0)
-    if not signals.substantial(feedback.text):
-        return Verdict(Severity.LOW, Kind.OTHER, (Reason.OTHER,), 0.8)
-    if language not in LANGUAGES and feedback.rating is None:
-        return Verdict(Severity.UNDETERMINED, Kind.OTHER, (Reason.OTHER,), 0.1)
-    if signals.asks(feedback.text):
-        return Verdict(Severity.LOW, Kind.QUESTION, (Reason.QUESTION,), 0.6)
-    if feedback.channel in _DIRECT and feedback.rating is None:
-        # Who writes or calls directly wants something: three of four such texts are problems.
-        return Verdict(Severity.MEDIUM, Kind.COMPLAINT, (Reason.OTHER,), 0.35)
-    return Verdict(Severity.LOW, Kind.OTHER, (Reason.OTHER,), 0.4)
-
-
-def _was_answered_in_person(feedback: FeedbackReceived) -> bool:
-    """Tell whether somebody of ours heard the call; no transcript of it was ever meant to be."""
-    call = feedback.call
-    return (
-        call is not None
-        and not feedback.text.strip()
-        and call.outcome is CallOutcome.ANSWERED
-        and call.transcript is Transcript.NONE
-    )
-
-
-def _can_be_read(text: str, call: Call | None) -> bool:
-    """Tell whether there are words, and they are what was said: a transcript may be missing."""
-    return bool(text.strip()) and (call is None or call.transcript not in _UNHEARD)
-
-
-def _with_facts(feedback: FeedbackReceived, verdict: Verdict) -> Verdict:
-    """Return the verdict after rating and reach had their say."""
-    norm = feedback.rating.norm if feedback.rating is not None else None
-    rank = RANK[verdict.severity]
-    if norm is not None and norm <= signals.BAD_RATING and rank == 0:
-        reasons = _merged((Reason.QUALITY,), _problem_reasons(verdict.reasons))
-        verdict = Verdict(Severity.MEDIUM, Kind.COMPLAINT, reasons, 0.75)
-    elif norm is not None and norm >= signals.GOOD_RATING and rank <= 1:
-        hits = tuple(hit for hit in verdict.hits if hit.rule.kind is Kind.PRAISE)
-        verdict = Verdict(Severity.LOW, Kind.PRAISE, (Reason.PRAISE,), 0.8, hits)
-    complains = verdict.kind is Kind.COMPLAINT and RANK[verdict.severity] == 1
-    if complains and signals.followers(feedback) >= signals.WIDE_REACH:
-        reasons = _merged((Reason.VIRAL,), verdict.reasons)
-        verdict = verdict._replace(severity=Severity.HIGH, reasons=reasons)
+def decide(
+    feedback: FeedbackReceived,
+    found: Found,
+    language: str | None,
+    opinion: Opinion | None,
+    costs: Costs,
+) -> Verdict:
+    """Return the verdict on ``feedback``; without an opinion, by the rules alone."""
+    verdict = heuristics.beyond_words(feedback, found.hits)
+    if verdict is None:
+        if opinion is None:
+            verdict = heuristics.by_rules(feedback, found.hits, language)
+        else:
+            verdict = _weighed(feedback, found, language, opinion, costs)
+        verdict = _with_facts(feedback, verdict)
     return verdict
 
 
-def _problem_reasons(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
-    benign = {Reason.PRAISE, Reason.QUESTION, Reason.SUGGESTION, Reason.OTHER}
-    return tuple(reason for reason in reasons if reason not in benign)
+def lifted(probabilities: Sequence[float], hits: Sequence[Hit]) -> list[float]:
+    """Return the probabilities after the floors: what lies below one moves up, as far as it is sure."""
+    lifted = list(probabilities)
+    for hit in hits:
+        if hit.rule.floor:
+            rank = hit.rule.rank
+            for below in range(rank):
+                moved = lifted[below] * hit.rule.confidence
+                lifted[below] -= moved
+                lifted[rank] += moved
+    return lifted
 
 
-def _reasons(ranked: Sequence[Hit]) -> tuple[Reason, ...]:
-    return _merged(*(tuple(hit.rule.reasons) for hit in ranked))
-
-
-def _merged(*groups: tuple[Reason, ...]) -> tuple[Reason, ...]:
-    """Return the distinct reasons in order, at most ``MAX_REASONS``."""
-    return tuple(dict.fromkeys(reason for group in groups for reason in group))[:MAX_REASONS]
-
-
-def _agreement(hits: Sequence[Hit]) -> float:
-    """Return how sure the hits are together: independent witnesses, discounted after the first."""
-    doubt = 1.0 - hits[0].rule.confidence
-    for hit in hits[1:]:
-        doubt *= 1.0 - 0.4 * hit.rule.confidence
-    return round(min(_SURE_LIMIT, 1.0 - doubt), 3)
-
-
-def classification(
-    text: Folded, verdict: Verdict, language: str | None, rules_version: str
-) -> Classification:
-    """Return the verdict as an event part, its evidence in code points of the original text."""
-    evidence = []
-    for hit in verdict.hits[:MAX_EVIDENCE]:
-        start, end = text.span(hit.start, hit.end)
-        evidence.append(
-            Evidence(rule=hit.rule.id, start=start, end=end, text=text.source[start:end])
+def cheapest(probabilities: Sequence[float], costs: Costs, floor: int = 0) -> int:
+    """Return the rank of at least ``floor`` whose expected cost is the least."""
+    low, medium, high, critical = probabilities
+    of_low, of_medium, of_high, of_critical = costs
+    best, least = floor, float("inf")
+    for chosen in range(floor, len(SEVERITIES)):  # unrolled: it runs for every text
+        cost = (
+            low * of_low[chosen]
+            + medium * of_medium[chosen]
+            + high * of_high[chosen]
+            + critical * of_critical[chosen]
         )
-    return Classification(
-        severity=verdict.severity,
-        kind=verdict.kind,
-        confidence=verdict.confidence,
-        reasons=verdict.reasons,
-        evidence=tuple(evidence),
-        language=language,
-        model_version="rules",
-        rules_version=rules_version,
+        if cost < least:
+            best, least = chosen, cost
+    return best
+
+
+def likely_reasons(opinion: Opinion) -> list[Reason]:
+    """Return the reasons of a problem that the model finds likely, the likeliest first."""
+    shares = opinion.reasons
+    likely = [number for number in _GRAVE if shares[number] >= _LIKELY]
+    likely.sort(key=shares.__getitem__, reverse=True)
+    return [REASONS[number] for number in likely]
+
+
+def _weighed(
+    feedback: FeedbackReceived,
+    found: Found,
+    language: str | None,
+    opinion: Opinion,
+    costs: Costs,
+) -> Verdict:
+    hits = found.hits
+    foreign = language not in LANGUAGES and opinion.known < _FAMILIAR
+    if foreign and not hits and feedback.rating is None and signals.substantial(feedback.text):
+        return Verdict(Severity.UNDETERMINED, Kind.OTHER, (Reason.OTHER,), 0.1)
+    probabilities = lifted(opinion.severity, hits)
+    floor = max((hit.rule.rank for hit in hits if hit.rule.floor), default=0)
+    rank = cheapest(probabilities, costs, floor)
+    kind = _kind(opinion, rank)
+    return Verdict(
+        SEVERITIES[rank],
+        kind,
+        _reasons(hits, opinion, rank, kind),
+        round(min(probabilities[rank], 1.0), 3),
+        _evidence(hits, rank, kind),
+        tuple(round(share, 4) for share in probabilities),
     )
+
+
+def _kind(opinion: Opinion, rank: int) -> Kind:
+    """Return the likeliest kind that goes with a severity: who praises has no urgent problem."""
+    shares = opinion.kind
+    if rank == 0:
+        return KINDS[max(range(len(KINDS)), key=shares.__getitem__)]
+    # An urgent question is nearly always a complaint, asked politely.
+    doubt = 0.5 if rank > 1 else 1.0
+    asked = shares[_QUESTION] * doubt > shares[_COMPLAINT]
+    return Kind.QUESTION if asked else Kind.COMPLAINT
+
+
+def _reasons(hits: Sequence[Hit], opinion: Opinion, rank: int, kind: Kind) -> tuple[Reason, ...]:
+    if rank == 0 and kind in _BENIGN:
+        return (_BENIGN[kind],)
+    shares = list(opinion.reasons)
+    for hit in hits:
+        if hit.rule.rank == rank:
+            shares[_NUMBER[hit.rule.reasons[0]]] += _LIKELY
+    allowed = _EVERY if rank == 0 else _GRAVE
+    first = max(allowed, key=shares.__getitem__)
+    others = [one for one in allowed if shares[one] >= _LIKELY and one != first]
+    others.sort(key=shares.__getitem__, reverse=True)
+    return (REASONS[first], *(REASONS[one] for one in others[: MAX_REASONS - 1]))
+
+
+def _evidence(hits: Sequence[Hit], rank: int, kind: Kind) -> tuple[Hit, ...]:
+    """Return the hits that speak for the verdict: of its rank first, then the others."""
+    if rank == 0:
+        return tuple(hit for hit in hits if hit.rule.rank == 0 and hit.rule.kind is kind)
+    grave = [hit for hit in hits if hit.rule.rank > 0]
+    return tuple(sorted(grave, key=lambda hit: (abs(hit.rule.rank - rank), -hit.rule.confidence)))
+
+
+def _with_facts(feedback: FeedbackReceived, verdict: Verdict) -> Verdict:
+    """Return the verdict after rating, reach and the marks of the item had their say."""
+    norm = feedback.rating.norm if feedback.rating is not None else None
+    rank = RANK[verdict.severity]
+    if norm is not None and norm <= signals.BAD_RATING and rank == 0:
+        reasons = merged((Reason.QUALITY,), _problems(verdict.reasons))
+        verdict = Verdict(Severity.MEDIUM, Kind.COMPLAINT, reasons, 0.75, (), verdict.probabilities)
+    elif norm is not None and norm >= signals.GOOD_RATING and rank <= 1:
+        hits = tuple(hit for hit in verdict.hits if hit.rule.kind is Kind.PRAISE)
+        verdict = Verdict(
+            Severity.LOW, Kind.PRAISE, (Reason.PRAISE,), 0.8, hits, verdict.probabilities
+        )
+    if verdict.kind is Kind.COMPLAINT and verdict.severity is Severity.MEDIUM:
+        reason = _raised_by(feedback)
+        if reason is not None:
+            verdict = verdict._replace(
+                severity=Severity.HIGH, reasons=merged((reason,), verdict.reasons)
+            )
+    return verdict
+
+
+def _raised_by(feedback: FeedbackReceived) -> Reason | None:
+    """Return the reason for which an ordinary complaint of this author is high, or None."""
+    if signals.reach(feedback) >= signals.WIDE_REACH:
+        return Reason.VIRAL
+    if any(feedback.attributes.get(name) is True for name in _VULNERABLE):
+        return Reason.VULNERABILITY
+    return None
+
+
+def _problems(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    return tuple(reason for reason in reasons if reason not in _MILD)

@@ -17,6 +17,7 @@ from services.classifier.severity.schema import (
     Patterns,
     RuleFile,
     RuleSpec,
+    ThemeSpec,
 )
 from shared.errors import Misconfigured
 
@@ -35,7 +36,7 @@ _PATTERN_FIELDS: Final = frozenset(
     ]
 )
 Path = tuple[str | int, ...]
-Spec = TypeVar("Spec", RuleSpec, ContextSpec)
+Spec = TypeVar("Spec", RuleSpec, ContextSpec, ThemeSpec)
 
 
 class Document:

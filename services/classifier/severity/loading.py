@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from services.classifier.severity.document import Document
-from services.classifier.severity.schema import ContextSpec, RuleSpec
+from services.classifier.severity.schema import ContextSpec, RuleSpec, ThemeSpec
 from shared.errors import Misconfigured
 
 
@@ -29,6 +29,7 @@ class Ruleset(msgspec.Struct, frozen=True):
 
     rules: tuple[RuleSpec, ...]
     contexts: tuple[ContextSpec, ...]
+    themes: tuple[ThemeSpec, ...]
     version: str
 
 
@@ -41,6 +42,7 @@ def load(paths: Iterable[RuleSource]) -> Ruleset:
     """
     rules: list[RuleSpec] = []
     contexts: list[ContextSpec] = []
+    themes: list[ThemeSpec] = []
     where: dict[str, str] = {}
     hasher = hashlib.blake2b(digest_size=6)
     for path in sorted(paths, key=lambda one: one.name):
@@ -53,8 +55,11 @@ def load(paths: Iterable[RuleSource]) -> Ruleset:
         for index, context in enumerate(document.file.contexts):
             document.once(where, context.id, ("contexts", index, "id"))
             contexts.append(document.translated(context, ("contexts", index)))
+        for index, theme in enumerate(document.file.themes):
+            document.once(where, f"theme {theme.id}", ("themes", index, "id"))
+            themes.append(document.translated(theme, ("themes", index)))
     _check_contexts(rules, {context.id for context in contexts}, where)
-    return Ruleset(tuple(rules), tuple(contexts), hasher.hexdigest())
+    return Ruleset(tuple(rules), tuple(contexts), tuple(themes), hasher.hexdigest())
 
 
 def _read(path: RuleSource) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import re
 import unicodedata
 from typing import Final
 
@@ -93,13 +94,14 @@ class Folded:
         source: the original text.
     """
 
-    __slots__ = ("_ends", "_plain", "raw", "source")
+    __slots__ = ("_ends", "_plain", "folded", "raw", "source")
 
     def __init__(self, source: str) -> None:
         self.source = source
         head = source[:MAX_CHARS]
         self._plain = head.isascii()
-        self.raw = fold(head).encode()
+        self.folded = fold(head)
+        self.raw = self.folded.encode()
         self._ends: list[int] | None = None
 
     def span(self, start: int, end: int) -> tuple[int, int]:
@@ -112,6 +114,15 @@ class Folded:
         while last + 1 < len(ends) and ends[last + 1] == ends[last]:
             last += 1  # marks that folded to nothing belong to the letter before them
         return first, max(first, last + 1)
+
+    def locate(self, term: str) -> tuple[int, int] | None:
+        """Return the code-point span of a word, or of two with anything but letters between, or None."""
+        words = r"\W+".join(map(re.escape, term.split(" ")))
+        match = re.search(rf"(?<!\w){words}(?!\w)|{words}", self.folded)
+        if match is None:
+            return None
+        start = len(self.folded[: match.start()].encode())
+        return self.span(start, start + len(match[0].encode()))
 
     def _offsets(self) -> list[int]:
         """Return, for each code point of the original, the folded byte offset where it ends."""

@@ -105,8 +105,8 @@ class PatternSet:
     """Many patterns behind one pass over the literal words they need.
 
     ``re2.Filter`` looks for all those words at once (an automaton that stays small, unlike the
-    product of the patterns themselves: ``re2.Set`` takes 30 times as long on texts it has not seen)
-    and names the patterns whose words are there; only those are worth a search.
+    product of the patterns themselves: ``re2.Set`` takes 30 times as long on texts it has not seen),
+    then tries the patterns whose words are there, without coming back to Python for each.
     """
 
     __slots__ = ("_match",)
@@ -118,8 +118,8 @@ class PatternSet:
         searcher.Compile()
         self._match = searcher.Match if sources else None
 
-    def candidates(self, raw: bytes) -> Sequence[int]:
-        """Return the numbers of the patterns that may occur in ``raw``, ascending."""
+    def found(self, raw: bytes) -> Sequence[int]:
+        """Return the numbers of the patterns that occur in ``raw``, ascending."""
         if self._match is None:
             return ()
-        return sorted(cast("list[int] | None", self._match(raw, True)) or ())  # potential matches
+        return sorted(cast("list[int] | None", self._match(raw)) or ())

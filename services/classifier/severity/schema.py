@@ -24,7 +24,8 @@ Patterns = dict[str, list[str]]
 """Language code (or ``any``) → RE2 patterns in lower case; a space stands for any white space."""
 
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-RuleId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")]
+RuleId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+){1,2}$")]
+ThemeId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]+$")]
 
 
 class _Strict(
@@ -45,7 +46,9 @@ class RuleSpec(_Strict, frozen=True):
 
     ``near`` (one must stand in the same sentence) and ``unless`` (none may) are evaluated only when
     a pattern hit; ``unless_text`` and ``near_text`` look at the whole text. ``mutes`` makes every
-    other hit of the text void (automatic replies, newsletters, spam).
+    other hit of the text void (automatic replies, newsletters, spam). ``floor``: where it hits, the
+    severity is never below its own, whatever the model says; without it the rule is one voice among
+    others, which the model weighs.
     """
 
     id: RuleId
@@ -61,6 +64,7 @@ class RuleSpec(_Strict, frozen=True):
     contexts: list[str] | None = None
     channels: list[Channel] = []
     mutes: bool = False
+    floor: bool = False
     examples: Examples = Examples()
 
     @property
@@ -88,9 +92,19 @@ class ContextSpec(_Strict, frozen=True):
     unless: Patterns = {}
 
 
+class ThemeSpec(_Strict, frozen=True):
+    """What a text is about, beside how grave it is: a subject of the taxonomy."""
+
+    id: ThemeId
+    name: str
+    patterns: Patterns
+    examples: Examples = Examples()
+
+
 class RuleFile(_Strict, frozen=True):
     """One YAML file: ``define`` names fragments that patterns use as ``%name%``."""
 
     define: dict[str, str] = {}
     contexts: list[ContextSpec] = []
     rules: list[RuleSpec] = []
+    themes: list[ThemeSpec] = []

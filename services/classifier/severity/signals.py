@@ -16,10 +16,12 @@ WIDE_REACH: Final = 10_000
 _SUBSTANTIAL_LETTERS: Final = 25
 
 
-def followers(feedback: FeedbackReceived) -> int:
-    """Return the author's followers as the channel told them, 0 if it did not."""
+def reach(feedback: FeedbackReceived) -> int:
+    """Return how many people follow the author, as the channel told it; 0 if it did not."""
+    told = feedback.engagement.followers if feedback.engagement is not None else None
     value = feedback.attributes.get("followers", 0)
-    return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0
+    listed = int(value) if isinstance(value, int | float) and math.isfinite(value) else 0
+    return max(told or 0, listed)
 
 
 def substantial(text: str) -> bool:

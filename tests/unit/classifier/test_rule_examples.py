@@ -31,7 +31,7 @@ def _hit(rule: RuleSpec, text: str) -> bool:
     """Tell whether ``rule`` hits, read on its own, so that no other rule can hide it."""
     channel = rule.channels[0] if rule.channels else Channel.EMAIL
     folded = Folded(text)
-    return bool(_alone(rule.id).hits(folded, detect(folded), channel))
+    return bool(_alone(rule.id).find(folded, detect(folded), channel).hits)
 
 
 @functools.cache

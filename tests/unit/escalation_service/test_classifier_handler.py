@@ -11,15 +11,16 @@ import pytest
 from confluent_kafka import Message
 from prometheus_client import CollectorRegistry
 
+from services.classifier.current import Fixed
 from services.classifier.handler import ClassifierHandler
 from services.classifier.severity import Classifier
+from services.classifier.severity.classifier import Reading, bundled_model, bundled_rules
 from shared import codec, topics
 from shared.clock import ManualClock
 from shared.config import Config
 from shared.events import (
     Call,
     CallOutcome,
-    Classification,
     DeadLetter,
     FeedbackClassified,
     FeedbackReceived,
@@ -45,11 +46,11 @@ class Fragile(Classifier):
 
     asked = 0
 
-    def classify(self, feedback: FeedbackReceived) -> Classification:
+    def read(self, feedback: FeedbackReceived) -> Reading:
         self.asked += 1
         if feedback.text == "boom":
             raise ZeroDivisionError
-        return super().classify(feedback)
+        return super().read(feedback)
 
 
 class Rig:
@@ -59,7 +60,7 @@ class Rig:
         self.registry = CollectorRegistry()
         context = Context(Config(), ManualClock(T0), Metrics(self.registry), Names("blue."))
         self.classifier = classifier or bundled()
-        self.handler = ClassifierHandler(context, self.classifier)
+        self.handler = ClassifierHandler(context, Fixed(self.classifier))
 
     def process(self, *batches: Sequence[FeedbackReceived | bytes]) -> Work:
         chunks: list[Chunk] = []

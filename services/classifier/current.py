@@ -1,0 +1,146 @@
+"""The rules and the model in use: read at the start, and again whenever their files change.
+
+A broken file is refused with its line and reason, and what was in use stays. The exchange happens
+between two chunks: every event is classified once, by one version, which it names.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from services.classifier.severity import Classifier, rules
+from services.classifier.severity.classifier import bundled_model
+from services.classifier.severity.loading import RuleSource, load
+from services.classifier.severity.model import Model
+from shared.config import Classifier as Settings
+from shared.errors import Misconfigured
+from shared.metrics import Metrics
+
+EVERY_S = 2.0
+NO_MODEL = "none"
+_log = structlog.get_logger(__name__)
+_Stamp = tuple[tuple[str, int, int], ...]
+
+
+class Current(Protocol):
+    """What tells the classifier in use."""
+
+    @property
+    def classifier(self) -> Classifier:
+        """Return it; the same object until the files change."""
+
+
+class Fixed:
+    """A classifier that never changes."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.classifier = classifier
+
+
+def build(rules_dir: str, model_file: str) -> Classifier:
+    """Return the classifier of these settings; empty ones mean what is packaged.
+
+    A rule file in ``rules_dir`` replaces the packaged one of the same name, or is added to them.
+
+    Raises:
+        Misconfigured: a file that cannot be read or used; names file, line and reason.
+    """
+    files: dict[str, RuleSource] = {
+        one.name: one for one in resources.files(rules).iterdir() if one.name.endswith(".yaml")
+    }
+    files |= {path.name: path for path in _own(rules_dir)}
+    return Classifier(load(files.values()), model(model_file))
+
+
+def model(file: str) -> Model | None:
+    """Return the model in ``file``; the packaged one if that is empty, None for ``none``.
+
+    Raises:
+        Misconfigured: it cannot be read.
+    """
+    if not file:
+        return bundled_model()
+    if file == NO_MODEL:
+        return None
+    try:
+        return Model(Path(file).read_bytes())
+    except OSError as error:
+        raise Misconfigured(f"classifier.model_file {file}: {error.strerror}") from error
+
+
+class Followed:
+    """The classifier of files that may change while the worker runs.
+
+    Raises:
+        Misconfigured: the files are not usable at the start.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._seen = self._stamp()
+        self.classifier = build(settings.rules_dir, settings.model_file)
+        self._tell(self.classifier)
+
+    def start(self) -> None:
+        """Follow the files for as long as the process lives; does nothing when there are none."""
+        if self._settings.rules_dir or self._settings.model_file not in {"", NO_MODEL}:
+            threading.Thread(target=self._follow, name="rules", daemon=True).start()
+
+    def refresh(self) -> bool:
+        """Look at the files once; return whether another classifier is in use now."""
+        stamp = self._stamp()
+        if stamp == self._seen:
+            return False
+        self._seen = stamp
+        former = self.classifier
+        try:
+            made = build(self._settings.rules_dir, self._settings.model_file)
+        except Misconfigured as error:
+            self._metrics.reloads.labels("refused").inc()
+            _log.error("rules refused, the former ones stay", error=str(error))
+            return False
+        self._metrics.reloads.labels("ok").inc()
+        self._metrics.model_info.remove(former.model_version, former.rules_version)
+        self.classifier = made
+        self._tell(made)
+        _log.info("rules reloaded", rules=made.rules_version, model=made.model_version)
+        return True
+
+    def _follow(self) -> None:
+        pause = threading.Event()
+        while not pause.wait(EVERY_S):
+            try:
+                self.refresh()
+            except Exception:  # noqa: BLE001  the next look may succeed
+                _log.exception("cannot look at the rules")
+
+    def _tell(self, classifier: Classifier) -> None:
+        self._metrics.model_info.labels(classifier.model_version, classifier.rules_version).set(1)
+
+    def _stamp(self) -> _Stamp:
+        file = self._settings.model_file
+        paths = [*_own(self._settings.rules_dir), *([Path(file)] if file else [])]
+        return tuple(_stamp_of(path) for path in paths)
+
+
+def _own(folder: str) -> Sequence[Path]:
+    if not folder:
+        return []
+    if not Path(folder).is_dir():
+        raise Misconfigured(f"classifier.rules_dir {folder} is not a directory")
+    return sorted(Path(folder).glob("*.yaml"))
+
+
+def _stamp_of(path: Path) -> tuple[str, int, int]:
+    try:
+        known = path.stat()
+    except OSError:
+        return str(path), 0, -1
+    return str(path), known.st_mtime_ns, known.st_size

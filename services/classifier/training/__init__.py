@@ -1,0 +1,1 @@
+"""Training, measuring and comparing the severity model; needs the extra ``tocsin[training]``."""

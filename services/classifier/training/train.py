@@ -1,0 +1,93 @@
+"""From the labelled texts to a model file: out-of-fold scores, calibration, weights. Seeded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from services.classifier.severity.loading import Ruleset
+from services.classifier.severity.model import FORMAT, SEVERITIES, Manifest, pack
+from services.classifier.training import calibrate, fit
+from services.classifier.training.dataset import Dataset
+
+FOLDS: Final = 5
+STEPS: Final = FOLDS + 24
+"""Calls of ``step`` in one training."""
+_LIBRARIES: Final = ("scikit-learn", "scipy", "numpy", "google-re2")
+
+Floats = NDArray[np.float32]
+
+
+def train(
+    data: Dataset,
+    ruleset: Ruleset,
+    recipe: fit.Recipe,
+    weighing: calibrate.Weighing,
+    step: Callable[[str], None],
+) -> bytes:
+    """Return the content of a model file; the same input gives the same bytes on the same libraries.
+
+    Args:
+        data: the examples and what their files were.
+        ruleset: the rules whose hits are features.
+        recipe: regularisation and cut-offs.
+        weighing: what mistakes cost.
+        step: is told of each finished part, ``STEPS`` times in all.
+    """
+    with threadpool_limits(1):  # sums in one order: the same bytes whatever the machine's cores
+        read = fit.read(data.examples, ruleset)
+        raw, known = out_of_fold(read, recipe, step)
+        weights = fit.fit(read, recipe, step=step)
+    heats = calibrate.temperatures(raw, data.examples)
+    terms, pieces, features = fit.quantised(weights)
+    manifest = Manifest(
+        format=FORMAT,
+        features=list(weights.vocabulary.features),
+        temperatures=heats,
+        costs=weighing.costs(),
+        languages=dict(Counter(one.lang for one in data.examples).most_common()),
+        sources=data.sources,
+        rules_version=ruleset.version,
+        seed=recipe.seed,
+        reference=calibrate.reference(raw, known, data.examples, heats),
+        corrections=sorted(one.correction for one in data.examples if one.correction),
+        libraries={name: version(name) for name in _LIBRARIES},
+    )
+    return pack(manifest, terms, pieces, features, weights.bias)
+
+
+def out_of_fold(
+    read: fit.Read, recipe: fit.Recipe, step: Callable[[str], None]
+) -> tuple[Floats, Floats]:
+    """Return each example's severity scores, and its share of known words, learnt without its fold."""
+    folds = np.array([one.fold(FOLDS) for one in read.examples])
+    raw = np.zeros((len(folds), len(SEVERITIES)), np.float32)
+    known = np.zeros(len(folds), np.float32)
+    for number in range(FOLDS):
+        inside, outside = np.flatnonzero(folds != number), np.flatnonzero(folds == number)
+        weights = fit.fit(read.of(inside.tolist()), recipe, only_severity=True)
+        held = read.of(outside.tolist())
+        raw[outside] = fit.scores(weights, held)[:, : len(SEVERITIES)]
+        known[outside] = [fit.known(weights.vocabulary, one.terms) for one in held.readings]
+        step(f"fold {number + 1}")
+    return raw, known
+
+
+def write(content: bytes, path: Path) -> None:
+    """Write a model file whole or not at all."""
+    part = path.with_suffix(".part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def as_json(manifest: Manifest) -> bytes:
+    """Return a manifest for people and programs."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2)
