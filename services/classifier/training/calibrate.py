@@ -25,8 +25,8 @@ class Weighing(NamedTuple):
     or high) from being escalated; ``alarm``: added when a text that is not urgent is escalated.
     """
 
-    missed: float = 1.0
-    asleep: float = 1.0
+    missed: float = 1.5
+    asleep: float = 0.5
     alarm: float = 0.0
 
     def costs(self) -> list[list[float]]:

@@ -8,13 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from services.classifier.severity.loading import Ruleset
-from services.classifier.severity.model import FORMAT, SEVERITIES, Manifest, pack
+from services.classifier.severity.model import FORMAT, SEVERITIES, Manifest, Source, pack
 from services.classifier.training import calibrate, fit
 from services.classifier.training.dataset import Dataset
 
@@ -47,18 +46,44 @@ def train(
         raw, known = out_of_fold(read, recipe, step)
         weights = fit.fit(read, recipe, step=step)
     heats = calibrate.temperatures(raw, data.examples)
-    terms, pieces, features = fit.quantised(weights)
-    manifest = Manifest(
-        format=FORMAT,
-        features=list(weights.vocabulary.features),
+    return packed(
+        weights,
+        ruleset,
         temperatures=heats,
         costs=weighing.costs(),
         languages=dict(Counter(one.lang for one in data.examples).most_common()),
         sources=data.sources,
-        rules_version=ruleset.version,
         seed=recipe.seed,
         reference=calibrate.reference(raw, known, data.examples, heats),
         corrections=sorted(one.correction for one in data.examples if one.correction),
+    )
+
+
+def packed(
+    weights: fit.Weights,
+    ruleset: Ruleset,
+    *,
+    temperatures: dict[str, float],
+    costs: list[list[float]],
+    languages: dict[str, int] | None = None,
+    sources: list[Source] | None = None,
+    seed: int = 0,
+    reference: dict[str, list[float]] | None = None,
+    corrections: list[str] | None = None,
+) -> bytes:
+    """Return weights as the content of a model file."""
+    terms, pieces, features = fit.quantised(weights)
+    manifest = Manifest(
+        format=FORMAT,
+        features=list(weights.vocabulary.features),
+        temperatures=temperatures,
+        costs=costs,
+        languages=languages or {},
+        sources=sources or [],
+        rules_version=ruleset.version,
+        seed=seed,
+        reference=reference or {},
+        corrections=corrections or [],
         libraries={name: version(name) for name in _LIBRARIES},
     )
     return pack(manifest, terms, pieces, features, weights.bias)
@@ -86,8 +111,3 @@ def write(content: bytes, path: Path) -> None:
     part = path.with_suffix(".part")
     part.write_bytes(content)
     part.replace(path)
-
-
-def as_json(manifest: Manifest) -> bytes:
-    """Return a manifest for people and programs."""
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=2)
