@@ -23,7 +23,6 @@ from shared.errors import Misconfigured
 Scalar = str | int | float | bool
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Span = Annotated[float, msgspec.Meta(gt=0)]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 PREFIX = "TOCSIN_"
 ALIASES = {
@@ -130,7 +129,7 @@ class Classifier(Section, frozen=True):
     rules_dir: str = ""
     model_file: str = ""
     second_opinion: str = "none"
-    second_below: Share = 0.6
+    second_below: Span = 0.6
     second_budget_s: Span = 0.25
     endpoint_url: str = ""
     endpoint_model: str = ""

@@ -45,6 +45,7 @@ class Metrics:
         self._intake()
         self._sources()
         self._stages()
+        self._classifier()
         self._cases()
         self._deadlines()
         self._kafka()
@@ -166,6 +167,8 @@ class Metrics:
         self.dead_letters = self._counter(
             "tocsin_dead_letters_total", "Records sent to the dead letters.", ("stage", "reason")
         )
+
+    def _classifier(self) -> None:
         self.classified = self._counter(
             "tocsin_classified_total", "Feedback classified.", ("channel", "severity")
         )
@@ -180,27 +183,23 @@ class Metrics:
         )
         self.reloads = self._counter(
             "tocsin_classifier_reloads_total",
-            "Changed rules or models: taken over, or refused while the former ones stay.",
+            "Changed rules or models, used or refused.",
             ("result",),
         )
         self.known_words = self._histogram(
             "tocsin_classifier_known_words_ratio",
-            "Share of the words of a text that the training texts held.",
+            "Share of a text's words that the training texts held.",
             CONFIDENCE_BUCKETS,
             ("channel",),
         )
         self.drift = self._gauge(
             "tocsin_classifier_drift_ratio",
-            "Population stability index of the last window against the training texts.",
+            "Population stability index of the last texts against the training texts.",
             ("quantity",),
         )
         self.second_opinions = self._counter(
-            "tocsin_classifier_second_opinions_total",
-            "Uncertain texts that somebody else was asked about.",
-            ("result",),
+            "tocsin_classifier_second_opinions_total", "Uncertain texts asked about.", ("result",)
         )
-        for result in ("ok", "refused"):
-            self.reloads.labels(result)
         self.model_info = self._gauge(
             "tocsin_model_info", "The model and rules in use; always 1.", ("model", "rules")
         )

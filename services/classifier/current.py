@@ -87,6 +87,8 @@ class Followed:
         self._seen = self._stamp()
         self.classifier = build(settings.rules_dir, settings.model_file)
         self._tell(self.classifier)
+        for result in ("used", "refused"):
+            metrics.reloads.labels(result)
 
     def start(self) -> None:
         """Follow the files for as long as the process lives; does nothing when there are none."""
@@ -106,7 +108,7 @@ class Followed:
             self._metrics.reloads.labels("refused").inc()
             _log.error("rules refused, the former ones stay", error=str(error))
             return False
-        self._metrics.reloads.labels("ok").inc()
+        self._metrics.reloads.labels("used").inc()
         self._metrics.model_info.remove(former.model_version, former.rules_version)
         self.classifier = made
         self._tell(made)

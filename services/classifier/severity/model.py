@@ -174,7 +174,7 @@ class Model:
         get = self._row_of_pair.get
         of_pairs = _flat(
             [
-                dict.fromkeys([row for pair in pairwise(text.spoken) if (row := get(pair))])
+                dict.fromkeys([row for pair in pairwise(text.tokens) if (row := get(pair))])
                 for text in texts
             ]
         )

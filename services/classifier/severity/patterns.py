@@ -118,6 +118,10 @@ class PatternSet:
         searcher.Compile()
         self._match = searcher.Match if sources else None
 
+    def always_tried(self) -> Sequence[int]:
+        """Return the numbers of the patterns that need no literal word, and so cost time on any text."""
+        return [] if self._match is None else sorted(self._match(b"", True) or [])
+
     def found(self, raw: bytes) -> Sequence[int]:
         """Return the numbers of the patterns that occur in ``raw``, ascending."""
         if self._match is None:

@@ -14,9 +14,11 @@ import re
 from typing import Final, NamedTuple
 
 _CJK: Final = "\u3040-\u30ff\u3400-\u9fff"
-_TOKEN: Final = re.compile(rf"[{_CJK}]+|[^\W\d_{_CJK}]+(?:'[^\W\d_]+)?|\d+|[^\w\s]")
+_ASCII: Final = re.compile(r"[a-z]+(?:'[a-z]+)?|0{1,5}|[^\w\s]")
+_ANY: Final = re.compile(rf"[{_CJK}]+|[^\W\d_{_CJK}]+(?:'[^\W\d_]+)?|0{{1,5}}|[^\w\s]")
 _UNSPACED: Final = re.compile(rf"[{_CJK}]")
-_DIGIT: Final = re.compile(r"\d")
+_ZEROS: Final = str.maketrans("123456789", "000000000")
+"""How many digits a number has says enough."""
 _LONGEST_RUN: Final = 4
 _PIECES: Final = range(3, 6)
 _LONGEST_WORD: Final = 40
@@ -24,30 +26,28 @@ _LONGEST_WORD: Final = 40
 
 
 class Terms(NamedTuple):
-    """The terms of one text: its distinct words, and those that are spoken, in their order.
+    """The terms of one text: its distinct words, and its tokens in their order.
 
-    Neighbours among the spoken ones are pairs; whoever looks them up leaves out repeated ones.
+    Neighbours among the tokens are pairs; whoever looks them up leaves out repeated ones.
     """
 
     words: list[str]
-    spoken: list[str]
+    tokens: list[str]
 
 
 def read(folded: str) -> Terms:
     """Return the terms of a folded text (``normalise.fold``); the cost is linear in its length."""
-    tokens = _TOKEN.findall(folded)
-    if _DIGIT.search(folded):
-        tokens = [_shape(token) for token in tokens]
-    if folded.isascii() or not _UNSPACED.search(folded):
-        return Terms(list(dict.fromkeys(tokens)), [one for one in tokens if one[0].isalnum()])
+    plain = folded.translate(_ZEROS)
+    if plain.isascii():
+        tokens = _ASCII.findall(plain)
+        return Terms(list(dict.fromkeys(tokens)), tokens)
+    tokens = _ANY.findall(plain)
+    if not _UNSPACED.search(plain):
+        return Terms(list(dict.fromkeys(tokens)), tokens)
     runs = itertools.chain.from_iterable(map(_run, tokens))
-    spoken = [token for token in tokens if token[0].isalnum() and not _UNSPACED.match(token)]
-    return Terms(list(dict.fromkeys(runs)), spoken)
-
-
-def _shape(token: str) -> str:
-    """Return a number as zeros: how many digits it has says enough."""
-    return "0" * min(len(token), 5) if token[0].isdecimal() else token
+    return Terms(
+        list(dict.fromkeys(runs)), [token for token in tokens if not _UNSPACED.match(token)]
+    )
 
 
 def _run(token: str) -> list[str]:
@@ -62,7 +62,7 @@ def _run(token: str) -> list[str]:
 
 def pairs(text: Terms) -> list[tuple[str, str]]:
     """Return the distinct pairs of neighbours of a text."""
-    return list(dict.fromkeys(itertools.pairwise(text.spoken)))
+    return list(dict.fromkeys(itertools.pairwise(text.tokens)))
 
 
 def pieces(word: str) -> list[str]:

@@ -30,6 +30,15 @@ PUBLIC: Final = (
 )
 
 
+class Second(msgspec.Struct, frozen=True, kw_only=True):
+    """What an independent second reader made of a text."""
+
+    severity: Severity
+    alt: Severity | None = None
+    kind: Kind | None = None
+    reasons: tuple[Reason, ...] = ()
+
+
 class Example(msgspec.Struct, frozen=True, kw_only=True):
     """A text with its label. ``alt`` is a second acceptable severity.
 
@@ -50,6 +59,14 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     slice: str | None = None
     origin: str = ""
     correction: str | None = None
+    second: Second | None = None
+
+    @property
+    def other(self) -> Severity | None:
+        """Return the second acceptable severity: the author's, or else that of a reader who differs."""
+        if self.alt is None and self.second is not None and self.second.severity != self.severity:
+            return self.second.severity
+        return self.alt
 
     def feedback(self) -> FeedbackReceived:
         """Return the text as the classifier receives it."""

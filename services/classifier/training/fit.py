@@ -129,9 +129,9 @@ def _severity(
     examples: Sequence[Example], rows: csr_matrix, recipe: Recipe, weights: Floats, bias: Floats
 ) -> None:
     """Learn the severities; an example with a second acceptable label counts for both."""
-    second = [i for i, one in enumerate(examples) if one.alt in SEVERITIES]
+    second = [i for i, one in enumerate(examples) if one.other in SEVERITIES]
     labels = [one.severity for one in examples] + [
-        alt for i in second if (alt := examples[i].alt) is not None
+        other for i in second if (other := examples[i].other) is not None
     ]
     share = np.ones(len(labels))
     share[second] = 1 - recipe.alternative

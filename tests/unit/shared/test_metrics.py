@@ -69,7 +69,11 @@ LABELS: dict[str, dict[str, Iterable[object]]] = {
     "classified": {"channel": Channel, "severity": Severity},
     "confidence": {"severity": Severity},
     "fallback": {"reason": ["error", "undetermined"]},
-    "model_info": {"model": ["rules"], "rules": ONE},
+    "reloads": {"result": ["used", "refused"]},
+    "known_words": {"channel": Channel},
+    "drift": {"quantity": ["known_words", "urgency"]},
+    "second_opinions": {"result": ["ok", "late", "failed", "capped"]},
+    "model_info": {"model": ONE, "rules": ONE},
     "end_to_end": {"severity": Severity, "channel": Channel},
     "case_events": {"kind": CaseEventKind},
     "no_case": {"reason": NoCaseReason},
@@ -125,7 +129,7 @@ def test_a_name_ends_with_its_unit(name: str) -> None:
     if isinstance(metric, Histogram):
         assert re.search(r"_(seconds|bytes|ratio|records)$", metric._name)
     if isinstance(metric, Gauge):
-        assert re.search(r"_(seconds|bytes)$", metric._name) or KNOWN_GAUGES_WITHOUT_UNIT.search(
+        assert re.search(r"_(seconds|bytes|ratio)$", metric._name) or KNOWN_GAUGES_WITHOUT_UNIT.search(
             metric._name
         )
     assert not re.search(r"_(ms|milliseconds|minutes|hours|percent|kb)(_|$)", metric._name)
