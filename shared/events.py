@@ -457,6 +457,32 @@ class FeedbackOutcome(Struct, frozen=True, tag_field="type", tag="feedback.outco
     no_case_reason: NoCaseReason | None = None
 
 
+class SeverityCorrected(Struct, frozen=True, tag_field="type", tag="severity.corrected.v1"):
+    """A person says how grave a feedback is (topic ``feedback.corrections``); the next model learns it.
+
+    ``was`` is what ``model_version`` and ``rules_version`` made of ``text``, which is redacted and
+    whole: the topics of feedback forget. Without ``kind`` or ``reasons`` nothing is said of them. Of
+    the corrections of a feedback the last one counts, by ``at``; of those of one id, the first.
+    """
+
+    correction_id: str
+    feedback_id: str
+    tenant: str
+    record_key: str
+    channel: Channel
+    text: str
+    severity: Severity
+    was: Severity
+    by: str
+    at: Int64
+    language: str | None = None
+    kind: Kind | None = None
+    reasons: tuple[Reason, ...] = ()
+    note: str | None = None
+    model_version: str = ""
+    rules_version: str = ""
+
+
 # --------------------------------------------------------------------------- intake's own state
 
 
@@ -774,6 +800,7 @@ Event = (
     FeedbackReceived
     | FeedbackClassified
     | FeedbackOutcome
+    | SeverityCorrected
     | Case
     | CaseEvent
     | CaseCommand

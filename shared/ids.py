@@ -50,6 +50,11 @@ def _pads(secret: bytes) -> tuple[hashlib.blake2b, hashlib.blake2b]:
     )
 
 
+def correction_id(tenant: str, feedback: str, *said: str) -> str:
+    """Id of a correction: ``said`` is the id of its command, or else who, which severity and when."""
+    return digest(tenant, "correction", feedback, *said)
+
+
 def record_key(tenant: str, customer: str) -> str:
     """Kafka key that keeps everything of one customer in one partition, in order."""
     return f"{tenant}:{customer}"

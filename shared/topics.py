@@ -2,8 +2,8 @@
 
 Topics that concern one customer are co-partitioned: the record key is ``tenant:customer_key``, all
 have the same number of partitions, and output partition = input partition. ``case.state`` is keyed
-by case id for compaction and ``feedback.outcomes`` by feedback id; both are written to the
-customer's partition explicitly.
+by case id and ``feedback.corrections`` by correction id for compaction, ``feedback.outcomes`` by
+feedback id; they are written to the customer's partition explicitly.
 """
 
 from __future__ import annotations
@@ -63,6 +63,9 @@ FEEDBACK_CLASSIFIED = Topic(
 FEEDBACK_OUTCOMES = Topic(
     "feedback.outcomes", (events.FeedbackOutcome,), "feedback id", 45 * DAY_MS
 )
+FEEDBACK_CORRECTIONS = Topic(
+    "feedback.corrections", (events.SeverityCorrected,), "correction id", -1, Cleanup.COMPACT
+)
 CASE_COMMANDS = Topic("case.commands", (events.CaseCommand,), "tenant:customer", 14 * DAY_MS)
 CASE_EVENTS = Topic("case.events", (events.CaseEvent,), "tenant:customer", 400 * DAY_MS)
 CASE_STATE = Topic("case.state", (events.Case,), "case id", -1, Cleanup.COMPACT)
@@ -77,6 +80,7 @@ ALL: tuple[Topic, ...] = (
     FEEDBACK_RECEIVED,
     FEEDBACK_CLASSIFIED,
     FEEDBACK_OUTCOMES,
+    FEEDBACK_CORRECTIONS,
     CASE_COMMANDS,
     CASE_EVENTS,
     CASE_STATE,

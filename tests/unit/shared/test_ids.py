@@ -66,6 +66,21 @@ def test_a_pseudonym_needs_the_key() -> None:
     assert ids.customer_key(SECRET, identity) != ids.customer_key(SECRET, identity + " ")
 
 
+def test_a_correction_is_the_same_when_it_is_said_again() -> None:
+    said = ids.correction_id("acme", "f1", "ada", "high", "1750000000000")
+    assert said == ids.correction_id("acme", "f1", "ada", "high", "1750000000000")
+    others = {
+        ids.correction_id("acme", "f1", "ada", "low", "1750000000000"),
+        ids.correction_id("acme", "f1", "ada", "high", "1750000000001"),
+        ids.correction_id("acme", "f1", "bo", "high", "1750000000000"),
+        ids.correction_id("acme", "f2", "ada", "high", "1750000000000"),
+        ids.correction_id("lumen", "f1", "ada", "high", "1750000000000"),
+        ids.correction_id("acme", "f1", "command-7"),
+    }
+    assert len(others | {said}) == 7
+    assert ids.correction_id("acme", "f1", "command-7") in others
+
+
 def test_a_case_id_carries_the_record_key() -> None:
     case = ids.case_id("acme", "c0ffee", "f1")
     assert ids.record_key_of_case(case) == ids.record_key("acme", "c0ffee") == "acme:c0ffee"

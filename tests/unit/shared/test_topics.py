@@ -32,6 +32,7 @@ def test_what_concerns_one_customer_has_the_customer_as_its_key() -> None:
     assert other == {
         "case.state": "case id",
         "feedback.outcomes": "feedback id",
+        "feedback.corrections": "correction id",
         "feedback.originals": "digest",
         "ingest.watermarks": "source",
         "identity.links": "alias",
@@ -44,10 +45,15 @@ def test_the_producer_s_compression_is_kept(topic: Topic) -> None:
     assert topic.settings()["compression.type"] == "producer"
 
 
-COMPACTED = [topics.CASE_STATE, topics.WATERMARKS, topics.IDENTITY_LINKS]
+COMPACTED = [
+    topics.FEEDBACK_CORRECTIONS,
+    topics.CASE_STATE,
+    topics.WATERMARKS,
+    topics.IDENTITY_LINKS,
+]
 
 
-def test_only_snapshots_are_compacted() -> None:
+def test_only_what_is_kept_for_good_is_compacted() -> None:
     assert [topic for topic in ALL if topic.cleanup is Cleanup.COMPACT] == COMPACTED
     assert topics.CASE_STATE.carries == (Case,)
 
