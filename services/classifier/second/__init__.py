@@ -7,13 +7,15 @@ nothing. Floors of the rules hold whatever anybody says.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from services.classifier.severity.classifier import Reading
-from services.classifier.severity.decision import Opinion
-from shared.config import Classifier as Settings
 from shared.errors import Misconfigured
-from shared.metrics import Metrics
+
+if TYPE_CHECKING:  # the encoder's process imports this package and needs none of it
+    from services.classifier.severity.classifier import Reading
+    from services.classifier.severity.decision import Opinion
+    from shared.config import Classifier as Settings
+    from shared.metrics import Metrics
 
 
 class SecondOpinion(Protocol):
@@ -37,7 +39,7 @@ class Nobody:
         return list(opinions)
 
 
-def build(settings: Settings, metrics: Metrics) -> SecondOpinion:  # noqa: ARG001
+def build(settings: Settings, metrics: Metrics) -> SecondOpinion:
     """Return who is asked by these settings.
 
     Raises:
@@ -45,6 +47,14 @@ def build(settings: Settings, metrics: Metrics) -> SecondOpinion:  # noqa: ARG00
     """
     if settings.second_opinion == "none":
         return Nobody()
+    if settings.second_opinion == "encoder":
+        from services.classifier.second import encoder
+
+        return encoder.build(settings.second_below, settings.second_budget_s, metrics)
+    if settings.second_opinion == "endpoint":
+        from services.classifier.second.endpoint import Endpoint
+
+        return Endpoint(settings, metrics)
     raise Misconfigured(
         f"classifier.second_opinion {settings.second_opinion!r}: none, encoder or endpoint"
     )
