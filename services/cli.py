@@ -24,6 +24,10 @@ COMMANDS = {
     "classify": ("services.commands.classify", "Classify JSONL from stdin to stdout; no Kafka."),
     "rules": ("services.commands.rules", "Check, test and explain the rules of the classifier."),
     "model": ("services.commands.model", "Train, evaluate and compare the classifier's model."),
+    "corrections": (
+        "services.commands.corrections",
+        "Correct severities; the next model learns them.",
+    ),
     "cases": ("services.commands.cases", "List, show, acknowledge and resolve cases."),
     "import": ("services.commands.import_", "Bring in history from files."),
     "config": ("services.commands.config", "Show the settings and where they come from."),

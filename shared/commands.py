@@ -1,4 +1,4 @@
-"""Sending what people say: commands to cases, corrections. The CLI, the API and integrations share it."""
+"""Sending what people say, commands to cases and corrections: for the CLI, the API, integrations."""
 
 from __future__ import annotations
 

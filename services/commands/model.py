@@ -63,7 +63,8 @@ def train(
     from services.classifier.training import dataset
     from services.classifier.training.calibrate import Weighing
     from services.classifier.training.fit import Recipe
-    from services.classifier.training.train import STEPS, train, write
+    from services.classifier.training.train import STEPS, train
+    from shared.files import write
 
     ruleset = _classifier(context, "none").ruleset
     found = dataset.training(data or dataset.DATA, corrections)

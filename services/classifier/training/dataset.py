@@ -28,6 +28,9 @@ OURS: Final = "Apache-2.0, written for this project"
 PUBLIC: Final = (
     "labels Apache-2.0; texts public domain (US Government), CC BY 4.0 or MIT, not included"
 )
+CORRECTED: Final = "labels by people who use the product; texts of its customers, not included"
+UNKNOWN: Final = "und"
+"""The language of a text that nobody told (BCP 47)."""
 
 
 class Second(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +83,7 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
             customer_key=self.id,
             received_at=0,
             text=self.text,
-            language=self.lang,
+            language=None if self.lang == UNKNOWN else self.lang,
         )
 
     def fold(self, folds: int) -> int:
@@ -134,12 +137,14 @@ Row = TypeVar("Row")
 def training(data: Path, extra: Iterable[Path] = ()) -> Dataset:
     """Return everything that a model may be trained on; ``extra`` are files of corrections.
 
+    Each text is there once: as the first input that has it says, or as the last correction of it does.
+
     Raises:
         Misconfigured: a file is missing or a row is not as it should be; names file and line.
     """
     examples: list[Example] = []
     sources: list[Source] = []
-    own = [*sorted(TEXTS.glob("*.jsonl")), data / "severity_authored.jsonl", *extra]
+    own = [*sorted(TEXTS.glob("*.jsonl")), data / "severity_authored.jsonl"]
     for path in own:
         rows = list(_rows(path, Example))
         examples += [msgspec.structs.replace(row, origin=path.stem) for row in rows]
@@ -152,6 +157,10 @@ def training(data: Path, extra: Iterable[Path] = ()) -> Dataset:
         found = _labelled(data, list(_rows(path, Label)), path.stem)
         examples += found
         sources.append(_source(path, len(found), PUBLIC))
+    for path in extra:
+        rows = examples_in(path)
+        examples += rows
+        sources.append(_source(path, len(rows), CORRECTED))
     return Dataset(_distinct(examples), sources)
 
 
@@ -203,11 +212,24 @@ def _labelled(data: Path, labels: list[Label], origin: str) -> list[Example]:
 
 
 def _distinct(examples: list[Example]) -> list[Example]:
-    """Return the examples without those whose text was there before."""
+    """Return the examples without those whose text was there before; a correction takes its place."""
     seen: dict[str, Example] = {}
     for example in examples:
-        seen.setdefault(" ".join(example.text.casefold().split()), example)
+        text = " ".join(example.text.casefold().split())
+        former = seen.setdefault(text, example)
+        if example.correction and former is not example:
+            seen[text] = _corrected(former, example)
     return list(seen.values())
+
+
+def _corrected(former: Example, by: Example) -> Example:
+    """Return the correction; what it leaves open stays, and the story it belongs to."""
+    return msgspec.structs.replace(
+        by,
+        kind=by.kind or former.kind,
+        reasons=by.reasons or former.reasons,
+        group=former.group or by.group,
+    )
 
 
 def _rows(path: Path, shape: type[Row]) -> Iterator[Row]:

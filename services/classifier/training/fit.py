@@ -28,12 +28,17 @@ def _silent(_: str) -> None:
 
 
 class Recipe(NamedTuple):
-    """What can be chosen: regularisation (inverse strength), the rarest term and piece, the seed."""
+    """What can be chosen: regularisation (inverse strength), the rarest term and piece, the seed.
+
+    ``alternative`` is the share of a second acceptable severity, ``correction`` how many times a text
+    counts whose severity a person corrected.
+    """
 
     strength: float = 6.0
     terms_in: int = 2
     pieces_in: int = 3
     alternative: float = 0.3
+    correction: float = 3.0
     seed: int = 7
 
 
@@ -87,10 +92,12 @@ def fit(
     if not only_severity:
         _kind(data.examples, rows, recipe, weights, bias)
         step("kind")
+        told = [i for i, one in enumerate(data.examples) if one.reasons or not one.correction]
+        of_told = rows[told]  # a correction without reasons does not say that there are none
         for number, reason in enumerate(REASONS):
-            said = np.array([reason in one.reasons for one in data.examples])
+            said = np.array([reason in data.examples[i].reasons for i in told])
             column = len(SEVERITIES) + len(KINDS) + number
-            weights[:, column], bias[column] = _binary(rows, said, recipe)
+            weights[:, column], bias[column] = _binary(of_told, said, recipe)
             step(reason)
         weights[:, -1], bias[-1] = _sentiment(data.examples, rows)
         step("sentiment")
@@ -136,6 +143,7 @@ def _severity(
     share = np.ones(len(labels))
     share[second] = 1 - recipe.alternative
     share[len(examples) :] = recipe.alternative
+    share[[i for i, one in enumerate(examples) if one.correction]] *= recipe.correction
     both = rows[[*range(len(examples)), *second]]
     targets = np.array([SEVERITIES.index(label) for label in labels])
     learnt = LogisticRegression(C=recipe.strength, max_iter=300, tol=1e-4)

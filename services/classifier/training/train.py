@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -104,10 +103,3 @@ def out_of_fold(
         known[outside] = [fit.known(weights.vocabulary, one.terms) for one in held.readings]
         step(f"fold {number + 1}")
     return raw, known
-
-
-def write(content: bytes, path: Path) -> None:
-    """Write a model file whole or not at all."""
-    part = path.with_suffix(".part")
-    part.write_bytes(content)
-    part.replace(path)
