@@ -8,7 +8,7 @@ that part words by spaces a pattern stands at word boundaries on its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, cast
 
 import re2
@@ -109,21 +109,40 @@ class PatternSet:
     then tries the patterns whose words are there, without coming back to Python for each.
     """
 
-    __slots__ = ("_match",)
+    __slots__ = ("_filters",)
 
     def __init__(self, sources: Sequence[str]) -> None:
-        searcher = re2.Filter()
-        for source in sources:
-            searcher.Add(source.encode(), _options())
-        searcher.Compile()
-        self._match = searcher.Match if sources else None
+        self._filters = list(_filters(sources, 0)) if sources else []
 
     def always_tried(self) -> Sequence[int]:
         """Return the numbers of the patterns that need no literal word, and so cost time on any text."""
-        return [] if self._match is None else sorted(self._match(b"", True) or [])
+        return [first + one for first, match in self._filters for one in match(b"", True) or ()]
 
     def found(self, raw: bytes) -> Sequence[int]:
         """Return the numbers of the patterns that occur in ``raw``, ascending."""
-        if self._match is None:
-            return ()
-        return sorted(cast("list[int] | None", self._match(raw)) or ())
+        found = [first + one for first, match in self._filters for one in match(raw, False) or ()]
+        found.sort()
+        return found
+
+
+_Match = Callable[[bytes, bool], "list[int] | None"]
+
+
+def _filters(sources: Sequence[str], first: int) -> Iterator[tuple[int, _Match]]:
+    """Yield filters over all ``sources``, each with the number of its first.
+
+    The automaton of the literal words has a fixed budget of memory; what does not fit is halved.
+    """
+    searcher = re2.Filter()
+    for source in sources:
+        searcher.Add(source.encode(), _options())
+    try:
+        searcher.Compile()
+    except re2.error:
+        if len(sources) == 1:
+            raise
+        half = len(sources) // 2
+        yield from _filters(sources[:half], first)
+        yield from _filters(sources[half:], first + half)
+    else:
+        yield first, cast("_Match", searcher.Match)

@@ -22,12 +22,12 @@ class Weighing(NamedTuple):
     """How much worse a mistake is than calling a severity one step too high.
 
     ``missed``: calling it one step too low; ``asleep``: added when that keeps an urgent text (critical
-    or high) from being escalated; ``alarm``: added when a text that is not urgent is escalated.
+    or high) from being escalated; ``grave``: added when a critical text is called anything else.
     """
 
     missed: float = 1.5
     asleep: float = 0.5
-    alarm: float = 0.0
+    grave: float = 2.0
 
     def costs(self) -> list[list[float]]:
         """Return ``costs[actual][chosen]``."""
@@ -35,9 +35,11 @@ class Weighing(NamedTuple):
         return [[self._cost(actual, chosen) for chosen in ranks] for actual in ranks]
 
     def _cost(self, actual: int, chosen: int) -> float:
-        if chosen < actual:
-            return self.missed * (actual - chosen) + self.asleep * (actual > 1 >= chosen)
-        return float(chosen - actual) + self.alarm * (actual <= 1 < chosen)
+        if chosen >= actual:
+            return float(chosen - actual)
+        critical = actual == len(SEVERITIES) - 1
+        asleep = actual > 1 >= chosen
+        return self.missed * (actual - chosen) + self.asleep * asleep + self.grave * critical
 
 
 def temperatures(raw: Floats, examples: Sequence[Example]) -> dict[str, float]:
