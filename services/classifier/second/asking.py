@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from prometheus_client import Counter
+
 from services.classifier.severity.classifier import Reading
 from services.classifier.severity.decision import Opinion
 from services.classifier.severity.model import SEVERITIES
+from shared.metrics import Metrics
 
-CRITICAL: Final = len(SEVERITIES) - 1
+RESULTS: Final = ("ok", "late", "failed", "capped", "open")
+"""What may come of a question: an answer, no time, no answer, the cap of a day, the open breaker."""
+_CRITICAL: Final = len(SEVERITIES) - 1
+
+
+def counter(metrics: Metrics) -> Counter:
+    """Return the counter of questions by result, each of which begins at zero."""
+    for result in RESULTS:
+        metrics.second_opinions.labels(result)
+    return metrics.second_opinions
 
 
 def uncertain(
@@ -43,4 +55,4 @@ def blended(opinion: Opinion, other: Sequence[float], weight: float, who: str) -
 
 
 def _settled(reading: Reading) -> bool:
-    return any(hit.rule.floor and hit.rule.rank == CRITICAL for hit in reading.found.hits)
+    return any(hit.rule.floor and hit.rule.rank == _CRITICAL for hit in reading.found.hits)

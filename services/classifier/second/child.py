@@ -32,7 +32,7 @@ MOST_CHARACTERS: Final = 4_000
 LOADING_S: Final = 30.0
 HANGS_S: Final = 2.0
 """A child that owes an answer for so long is replaced; a text takes some 15 ms."""
-_PAUSE_S: Final = 1.0
+PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 60.0
 _READY: Final = b"ready"
 _log = structlog.get_logger(__name__)
@@ -52,11 +52,19 @@ class Child:
     Args:
         command: what to start; it is given the number of its socket.
         hangs_s: seconds without an answer after which it counts as hung.
+        pause_s: seconds before a lost one is replaced; doubled each time until one answers.
     """
 
-    def __init__(self, command: Sequence[str] = COMMAND, hangs_s: float = HANGS_S) -> None:
+    def __init__(
+        self,
+        command: Sequence[str] = COMMAND,
+        *,
+        hangs_s: float = HANGS_S,
+        pause_s: float = PAUSE_S,
+    ) -> None:
         self._command = tuple(command)
         self._hangs_s = hangs_s
+        self._pause_s = pause_s
         self._failures = 0
         self._owed_since: float | None = None
         self._patience = LOADING_S
@@ -144,7 +152,7 @@ class Child:
 
     def _lost(self, why: str) -> Unavailable:
         self._end()
-        pause = min(_PAUSE_S * 2**self._failures, _LONGEST_PAUSE_S)
+        pause = min(self._pause_s * 2**self._failures, _LONGEST_PAUSE_S)
         self._failures = min(self._failures + 1, 10)
         self._restart_at = time.monotonic() + pause
         _log.warning(why, code=self._process.returncode, restart_in_s=pause)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from services.classifier.second.asking import blended, uncertain
+from services.classifier.second.asking import blended, counter, uncertain
 from services.classifier.second.child import Child, Unavailable
 from services.classifier.second.embedding import Floats, digest, weights
 from services.classifier.second.head import Head
@@ -44,7 +44,7 @@ class Encoder:
         self._vectors = vectors
         self._below = below
         self._budget_s = budget_s
-        self._results = metrics.second_opinions
+        self._results = counter(metrics)
         self._name = f"encoder:{head.version}"
 
     def revise(

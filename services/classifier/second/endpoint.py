@@ -20,7 +20,7 @@ import aiohttp
 import msgspec
 import structlog
 
-from services.classifier.second.asking import blended, uncertain
+from services.classifier.second.asking import blended, counter, uncertain
 from services.classifier.second.limits import Breaker, DailyCap
 from services.classifier.severity.classifier import Reading
 from services.classifier.severity.decision import Opinion
@@ -108,7 +108,7 @@ class Endpoint:
         self._cap = DailyCap(settings.endpoint_daily_requests)
         self._breaker = breaker or Breaker()
         self._now = now
-        self._results = metrics.second_opinions
+        self._results = counter(metrics)
         self._loop = asyncio.new_event_loop()
         self._session: aiohttp.ClientSession | None = None
         threading.Thread(target=self._loop.run_forever, name="second opinion", daemon=True).start()
@@ -196,11 +196,12 @@ class Endpoint:
 def distribution(answer: Answer, opinion: Sequence[float]) -> list[float]:
     """Return the answer as probabilities: what it is not sure of goes where the model would put it."""
     chosen = [str(one) for one in SEVERITIES].index(answer.severity)
-    rest = sum(share for rank, share in enumerate(opinion) if rank != chosen) or 1.0
-    doubt = 1 - answer.confidence
+    others = [0.0 if rank == chosen else share for rank, share in enumerate(opinion)]
+    if not sum(others):
+        others = [float(rank != chosen) for rank in range(len(others))]
+    doubt = (1 - answer.confidence) / sum(others)
     return [
-        answer.confidence if rank == chosen else doubt * share / rest
-        for rank, share in enumerate(opinion)
+        answer.confidence if rank == chosen else doubt * share for rank, share in enumerate(others)
     ]
 
 
