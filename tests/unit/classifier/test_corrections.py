@@ -219,3 +219,20 @@ def test_a_correction_without_reasons_does_not_say_that_there_are_none(
     ]
     assert bias[1] == pytest.approx(bias[0], abs=0.02)
     assert bias[2] != pytest.approx(bias[0], abs=0.02)
+
+
+@needs_training
+def test_a_corrected_text_weighs_more_than_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from services.classifier.training import fit
+
+    folder = tiny.inputs(tmp_path, monkeypatch, tiny.examples())
+    file = tiny.save(tmp_path / "ours.jsonl", [example(said())])
+    found = fit.read(dataset.training(folder, [file]).examples, tiny.NO_RULES)
+    corrected = next(i for i, one in enumerate(found.examples) if one.correction)
+    critical = [
+        fit.scores(fit.fit(found, recipe, only_severity=True), found)[corrected, 3]
+        for recipe in (fit.Recipe(correction=1.0), fit.Recipe())
+    ]
+    assert critical[1] > critical[0]
