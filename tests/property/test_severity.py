@@ -83,6 +83,9 @@ def test_any_text_gets_a_sound_classification(
     for evidence in found.evidence:
         assert 0 <= evidence.start < evidence.end <= len(text)
         assert text[evidence.start : evidence.end] == evidence.text
+    assert not found.probabilities or abs(sum(found.probabilities) - 1.0) < 1e-3
+    for issue in found.issues:
+        assert 0 <= issue.start < issue.end <= len(text)
     if found.severity in {Severity.CRITICAL, Severity.HIGH}:
         assert found.evidence
         assert found.kind in {Kind.COMPLAINT, Kind.QUESTION}

@@ -47,7 +47,7 @@ class Reading(NamedTuple):
 def bundled_rules() -> Ruleset:
     """Return the packaged rules."""
     files = resources.files(rules).iterdir()
-    return load(file for file in files if file.name.endswith(".yaml"))
+    return load((file for file in files if file.name.endswith(".yaml")), checked=lambda _: False)
 
 
 def bundled_model() -> Model:
@@ -154,9 +154,11 @@ class Classifier:
         """Return the issues of those texts that hold several; all their sentences in one pass."""
         cut: list[tuple[int, list[issues.Part]]] = []
         for number, (reading, opinion) in enumerate(zip(readings, opinions, strict=True)):
-            if opinion is not None and issues.worth_splitting(verdicts[number], opinion):
+            if opinion is not None and issues.worth_splitting(
+                verdicts[number], opinion, reading.found.hits
+            ):
                 parts = issues.sentences(reading.feedback.text)
-                if parts:
+                if parts and issues.worth_reading(parts, opinion, reading.spans):
                     cut.append((number, parts))
         sentences = [_part(readings[number], part) for number, parts in cut for part in parts]
         said = zip(sentences, self.opinions(sentences), strict=True)

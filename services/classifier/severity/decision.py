@@ -52,10 +52,10 @@ def decide(
     opinion: Opinion | None,
     costs: Costs,
 ) -> Verdict:
-    """Return the verdict on ``feedback``; without an opinion, by the rules alone."""
+    """Return the verdict on ``feedback``; without an opinion, or without a word, by the rules alone."""
     verdict = heuristics.beyond_words(feedback, found.hits)
     if verdict is None:
-        if opinion is None:
+        if opinion is None or not signals.says_something(feedback.text):
             verdict = heuristics.by_rules(feedback, found.hits, language)
         else:
             verdict = _weighed(feedback, found, language, opinion, costs)

@@ -7,12 +7,14 @@ so that a story told in many sentences stays one issue.
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from services.classifier.severity.decision import Opinion, likely_reasons
 from services.classifier.severity.heuristics import Verdict
+from services.classifier.severity.matching import Hit
 from services.classifier.severity.schema import RANK
 from shared.events import Issue, Reason
 
@@ -30,9 +32,31 @@ class Part(NamedTuple):
     end: int
 
 
-def worth_splitting(verdict: Verdict, opinion: Opinion) -> bool:
-    """Tell whether a text may hold several issues: it is a problem, and has two reasons."""
-    return RANK[verdict.severity] > 0 and len(likely_reasons(opinion)) > 1
+def worth_splitting(verdict: Verdict, opinion: Opinion, hits: Sequence[Hit]) -> bool:
+    """Tell whether a text may hold several issues: it is a problem, and has two reasons.
+
+    The more matters there are in a text, the less sure is the model of each: so what the rules found
+    counts as well.
+    """
+    return RANK[verdict.severity] > 0 and (
+        len({hit.rule.reasons[0] for hit in hits if hit.rule.rank > 0}) > 1
+        or len(likely_reasons(opinion)) > 1
+    )
+
+
+def worth_reading(
+    parts: Sequence[Part], opinion: Opinion, spans: Sequence[tuple[Hit, tuple[int, int]]]
+) -> bool:
+    """Tell whether sentences differ, so that each is worth a look of its own: that is what costs."""
+    if len(likely_reasons(opinion)) > 1:
+        return True
+    ends = [part.end for part in parts]
+    graves: dict[int, Hit] = {}
+    for hit, (start, _) in spans:
+        number = bisect.bisect_right(ends, start)
+        if hit.rule.rank > 0 and (number not in graves or hit.rule.rank > graves[number].rule.rank):
+            graves[number] = hit
+    return len({hit.rule.reasons[0] for hit in graves.values()}) > 1
 
 
 def sentences(text: str) -> list[Part]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zipfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple, TypeAlias
@@ -292,18 +291,24 @@ def _parsed(content: bytes) -> tuple[Manifest, Table, Table, Floats, Floats]:
             manifest = msgspec.json.decode(file["manifest"].tobytes(), type=Manifest)
             terms, parts = _table(file, "term"), _table(file, "piece")
             features, bias = file["features"], file["bias"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:
+        # A file that is damaged or something else can break its readers (zip, zlib, numpy) in any way.
         raise Misconfigured(f"not a model of this program: {error}") from error
-    if manifest.format != FORMAT or bias.shape != (OUTPUTS,):
+    if manifest.format != FORMAT:
         raise Misconfigured(f"a model of format {manifest.format}; this program reads {FORMAT}")
+    if bias.shape != (OUTPUTS,) or features.shape != (len(manifest.features), OUTPUTS):
+        raise Misconfigured("not a model of this program: features and outputs do not match")
     return manifest, terms, parts, features, bias
 
 
 def _table(file: Mapping[str, NDArray[np.generic]], name: str) -> Table:
-    names = file[f"{name}s"].tobytes().decode()
-    return Table(
-        names.split("\n") if names else [],
-        file[f"{name}_weights"].astype(np.int8),
-        file[f"{name}_scale"].astype(np.float32),
-        file[f"{name}_idf"].astype(np.float32),
-    )
+    joined = file[f"{name}s"].tobytes().decode()
+    names = joined.split("\n") if joined else []
+    weights, scale, idf = (file[f"{name}_{part}"] for part in ("weights", "scale", "idf"))
+    if (weights.shape, scale.shape, idf.shape) != (
+        (len(names), OUTPUTS),
+        (OUTPUTS,),
+        (len(names),),
+    ):
+        raise ValueError(f"{name}s and their weights do not match")
+    return Table(names, weights.astype(np.int8), scale.astype(np.float32), idf.astype(np.float32))

@@ -35,6 +35,11 @@ def substantial(text: str) -> bool:
     return False
 
 
+def says_something(text: str) -> bool:
+    """Tell whether ``text`` holds a letter: numbers, signs and pictures alone say nothing."""
+    return any(map(str.isalpha, text))
+
+
 def asks(text: str) -> bool:
     """Tell whether ``text`` ends in a question."""
     tail = text[-160:].rstrip(" \n\t\"')」”»")

@@ -30,7 +30,7 @@ def _write(folder: Path, content: str, name: str = "demo.yaml") -> Path:
 
 
 def test_a_valid_file_loads_and_matches(tmp_path: Path) -> None:
-    classifier = Classifier.load([_write(tmp_path, GOOD)])
+    classifier = Classifier(load([_write(tmp_path, GOOD)]), None)
     found = classifier.classify(feedback("The BROKEN\n zip again", language="en"))
     assert [(e.rule, e.text) for e in found.evidence] == [("demo.rule", "BROKEN\n zip")]
     assert found.rules_version == classifier.rules_version
@@ -64,7 +64,7 @@ def test_an_invalid_file_is_refused(
 ) -> None:
     path = _write(tmp_path, GOOD.replace(old, new))
     with pytest.raises(Misconfigured) as caught:
-        Classifier.load([path])
+        load([path])
     assert str(caught.value).startswith(f"demo.yaml:{line}:")
     assert reason in str(caught.value)
 
@@ -74,13 +74,13 @@ def test_an_id_defined_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         Misconfigured, match=r"b\.yaml:2: demo\.rule is already defined at a\.yaml:2"
     ):
-        Classifier.load(paths)
+        load(paths)
 
 
 def test_an_unknown_context_is_refused(tmp_path: Path) -> None:
     path = _write(tmp_path, GOOD + "    contexts: [moon]\n")
     with pytest.raises(Misconfigured, match="unknown context 'moon'"):
-        Classifier.load([path])
+        load([path])
 
 
 def test_a_missing_or_binary_file_is_refused(tmp_path: Path) -> None:
@@ -88,9 +88,9 @@ def test_a_missing_or_binary_file_is_refused(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe\xff")
     for path in (tmp_path / "none.yaml", binary):
         with pytest.raises(Misconfigured, match="rule file"):
-            Classifier.load([path])
+            load([path])
 
 
 def test_an_empty_set_of_rules_is_allowed(tmp_path: Path) -> None:
-    classifier = Classifier.load([_write(tmp_path, "")])
+    classifier = Classifier(load([_write(tmp_path, "")]), None)
     assert classifier.classify(feedback("anything")).evidence == ()

@@ -235,5 +235,5 @@ def test_what_was_found_is_counted(text: str, severity: Severity) -> None:
     assert rig.metric("tocsin_classified_total", **labels) == 1
     name = "tocsin_classifier_confidence_ratio_count"
     assert rig.metric(name, severity=severity.value) == 1
-    version = rig.classifier.rules_version
-    assert rig.metric("tocsin_model_info", model="rules", rules=version) == 1
+    known = "tocsin_classifier_known_words_ratio_count"
+    assert rig.metric(known, channel="email") == 1
