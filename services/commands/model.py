@@ -201,6 +201,44 @@ def card(
         click.echo(f"wrote {out}")
 
 
+@command.command("train-encoder")
+@click.option(
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="File to write."
+)
+@_data
+@as_json
+@click.pass_context
+def train_encoder(context: click.Context, out: Path, data: Path | None, as_json: bool) -> None:
+    """Train the layer of the second opinion; needs `tocsin[semantic]` too, and takes minutes."""
+    from rich.progress import Progress
+
+    from services.classifier.second.head import Head
+    from services.classifier.training import dataset, encoder
+    from shared.files import write
+
+    ruleset = _classifier(context, "none").ruleset
+    found = dataset.training(data or dataset.DATA)
+    with Progress(disable=as_json or not sys.stderr.isatty(), transient=True) as progress:
+        task = progress.add_task("vectors", total=encoder.STEPS)
+        content = encoder.train(
+            found,
+            ruleset,
+            encoder.Recipe(),
+            lambda step: progress.update(task, advance=1, description=step),
+        )
+    write(content, out)
+    about = Head(content).about
+    if as_json:
+        line(
+            {"file": str(out), "bytes": len(content), "texts": about.texts, "weight": about.weight}
+        )
+    else:
+        click.echo(
+            f"{out}: {len(content):,} bytes, trained on {about.texts:,} texts, weight "
+            f"{about.weight:.2f} in a blend"
+        )
+
+
 def _classifier(context: click.Context, model: str | None) -> Classifier:
     from services.classifier.current import build
 
