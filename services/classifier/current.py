@@ -54,8 +54,9 @@ def build(rules_dir: str, model_file: str) -> Classifier:
     files: dict[str, RuleSource] = {
         one.name: one for one in resources.files(rules).iterdir() if one.name.endswith(".yaml")
     }
-    files |= {path.name: path for path in _own(rules_dir)}
-    return Classifier(load(files.values()), model(model_file))
+    own = {path.name: path for path in _own(rules_dir)}
+    ruleset = load((files | own).values(), checked=lambda file: file.name in own)
+    return Classifier(ruleset, model(model_file))
 
 
 def model(file: str) -> Model | None:
@@ -127,9 +128,12 @@ class Followed:
         self._metrics.model_info.labels(classifier.model_version, classifier.rules_version).set(1)
 
     def _stamp(self) -> _Stamp:
-        file = self._settings.model_file
-        paths = [*_own(self._settings.rules_dir), *([Path(file)] if file else [])]
-        return tuple(_stamp_of(path) for path in paths)
+        folder, file = self._settings.rules_dir, self._settings.model_file
+        try:
+            own = _own(folder)
+        except Misconfigured:
+            own = [Path(folder)]  # that it is away is a change like any other, told by ``build``
+        return tuple(_stamp_of(path) for path in (*own, *([Path(file)] if file else [])))
 
 
 def _own(folder: str) -> Sequence[Path]:

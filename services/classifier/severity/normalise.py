@@ -116,9 +116,12 @@ class Folded:
         return first, max(first, last + 1)
 
     def locate(self, term: str) -> tuple[int, int] | None:
-        """Return the code-point span of a word, or of two with anything but letters between, or None."""
-        words = r"\W+".join(map(re.escape, term.split(" ")))
-        match = re.search(rf"(?<!\w){words}(?!\w)|{words}", self.folded)
+        """Return the code-point span of a term (``terms.read``), rather of whole words, or None.
+
+        Two words may have anything but letters between them, and a zero is any digit.
+        """
+        words = r"\W*?".join(re.escape(word).replace("0", r"\d") for word in term.split(" "))
+        match = re.search(rf"(?<!\w){words}(?!\w)", self.folded) or re.search(words, self.folded)
         if match is None:
             return None
         start = len(self.folded[: match.start()].encode())
