@@ -48,7 +48,7 @@ def digest(file: Path) -> str:
 
 
 class Embedder:
-    """The encoder, loaded: some 0.3 s and 120 MB."""
+    """The encoder, loaded: it takes a second and 200 MB."""
 
     def __init__(self) -> None:
         file = weights()

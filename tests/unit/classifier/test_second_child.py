@@ -44,7 +44,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def begin(source: str) -> Child:
         file = tmp_path / f"child{len(started)}.py"
         file.write_text(BEGIN + source, "utf-8")
-        child = Child([sys.executable, str(file)], hangs_s=0.3, pause_s=0.05)
+        child = Child([sys.executable, str(file)], hangs_s=1.0, pause_s=0.05)
         started.append(child)
         return child
 
@@ -60,7 +60,7 @@ def _ask(child: Child, text: str = "text") -> str:
         result = "ok" if child.vector(text, begun + BUDGET_S).shape == (WIDTH,) else "wrong"
     except Unavailable as none:
         result = none.result
-    assert time.monotonic() - begun < BUDGET_S + 0.15
+    assert time.monotonic() - begun < BUDGET_S + 0.5
     return result
 
 
@@ -78,7 +78,7 @@ def test_nobody_waits_while_it_loads(start: Start) -> None:
     child = start("socket.recv_bytes()")
     begun = time.monotonic()
     assert _ask(child) == "failed"
-    assert time.monotonic() - begun < 0.05
+    assert time.monotonic() - begun < 0.15
 
 
 def test_no_time_left_is_late(start: Start) -> None:
@@ -118,7 +118,7 @@ def test_a_hung_one_costs_one_budget_and_is_replaced(start: Start, how: str) -> 
     assert _ask(child, "hang") == "late"
     begun = time.monotonic()
     assert _ask(child) == "late"  # it still owes the last answer: nobody waits again
-    assert time.monotonic() - begun < 0.05
+    assert time.monotonic() - begun < 0.15
     _ready(child)
     assert child.pid != first
     assert not alive(first)

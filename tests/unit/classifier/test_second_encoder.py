@@ -94,7 +94,7 @@ def test_the_budget_is_kept_and_what_is_left_stays_as_it_was(running: Running) -
     texts = [f"{URGENT} Ticket {number}. " * 8 for number in range(200)]
     begun = time.monotonic()
     revised = running.ask(*texts)
-    assert time.monotonic() - begun < BUDGET_S + 0.2
+    assert time.monotonic() - begun < BUDGET_S + 0.7
     results = counted(running.metrics)
     assert results["late"] > 0
     assert results["ok"] + results["late"] == 200
@@ -117,7 +117,7 @@ def test_while_it_loads_texts_stay_as_they_are() -> None:
     made = Running()
     begun = time.monotonic()
     assert [one.second for one in made.ask(URGENT)] == [""]
-    assert time.monotonic() - begun < 0.1
+    assert time.monotonic() - begun < 0.2
     made.child.close()
 
 

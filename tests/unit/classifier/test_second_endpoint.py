@@ -182,7 +182,7 @@ def test_the_budget_is_kept(service: Service, how: str) -> None:
     asked = Asked(service, second_budget_s=0.3)
     begun = time.monotonic()
     assert asked.ask(20) == [""] * 20
-    assert 0.25 < time.monotonic() - begun < 0.8
+    assert 0.25 < time.monotonic() - begun < 1.3
     assert asked.results["late"] + asked.results.get("open", 0) == 20
     assert len(service.got) <= 8
 
@@ -190,7 +190,7 @@ def test_the_budget_is_kept(service: Service, how: str) -> None:
 def test_what_comes_in_time_counts_and_the_rest_is_late(service: Service) -> None:
     service.gate.clear()
     service.free = 3
-    asked = Asked(service, second_budget_s=0.5)
+    asked = Asked(service, second_budget_s=1.0)
     assert asked.ask(6).count("endpoint:small-1") == 3
     assert asked.results == {"ok": 3, "late": 3}
 
@@ -205,7 +205,7 @@ def test_nobody_listens(service: Service) -> None:
 
 def test_failures_in_a_row_open_the_breaker_and_one_request_closes_it(service: Service) -> None:
     service.status = 503
-    breaker = Breaker(failures=3, pause_s=0.2)
+    breaker = Breaker(failures=3, pause_s=0.5)
     asked = Asked(service, breaker)
     for _ in range(3):
         asked.ask()
