@@ -118,7 +118,7 @@ class Child:
             raise self._lost("the sentence encoder crashed")
         if self._restart_at is not None:
             if now >= self._restart_at:
-                self._start()
+                self._restart(now)
             raise Unavailable("failed")
         if self._owed_since is None:
             return
@@ -149,6 +149,13 @@ class Child:
         self._end = weakref.finalize(self, _end, self._process, mine)
         self._owed_since, self._patience = time.monotonic(), LOADING_S
         self._restart_at = None
+
+    def _restart(self, now: float) -> None:
+        try:
+            self._start()
+        except OSError as error:  # no memory or no file handles: perhaps later
+            self._restart_at = now + _LONGEST_PAUSE_S
+            _log.warning("cannot start the sentence encoder", error=str(error))
 
     def _lost(self, why: str) -> Unavailable:
         self._end()

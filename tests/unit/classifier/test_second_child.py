@@ -136,6 +136,23 @@ def test_one_that_never_starts_fails_at_once_and_less_and_less_often(start: Star
     assert 2 <= len(pids) <= 6
 
 
+def test_one_that_cannot_be_started_again_is_no_error(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = start(ANSWERS)
+    _ready(child)
+    assert _ask(child, "crash") == "failed"
+
+    def refuse(*_: object, **__: object) -> None:
+        refused.append(1)
+        raise OSError("no memory")
+
+    refused: list[int] = []
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    until(lambda: _ask(child) == "failed" and bool(refused), "no new start was tried")
+    assert _ask(child) == "failed"
+
+
 def test_a_late_answer_is_not_taken_for_the_next_one(start: Start) -> None:
     child = start("""\
 socket.send_bytes(b"ready")
