@@ -21,6 +21,7 @@ from services.classifier.severity.schema import (
 )
 from shared.errors import Misconfigured
 
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STEP: Final = re.compile(r"\.([A-Za-z0-9_]+)|\[(\d+)\]|\[\.\.\.\]")
 _PATTERN_FIELDS: Final = frozenset(
     [
@@ -45,16 +46,18 @@ class Document:
     Args:
         name: file name for messages.
         content: the YAML text.
+        checked: whether every pattern is tried with RE2.
 
     Raises:
         Misconfigured: not YAML, or not the shape of ``RuleFile``.
     """
 
-    def __init__(self, name: str, content: str) -> None:
+    def __init__(self, name: str, content: str, *, checked: bool = True) -> None:
         self._name = name
+        self._content = content
+        self._checked = checked
         try:
-            self._root = yaml.compose(content, yaml.SafeLoader)
-            data = yaml.safe_load(content)
+            data = yaml.load(content, _LOADER)  # noqa: S506  both loaders are safe ones
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             line = mark.line + 1 if mark else 1
@@ -69,7 +72,8 @@ class Document:
 
     def at(self, path: Path) -> str:
         """Return ``file:line`` of the part at ``path``, or of its nearest known parent."""
-        node, line = self._root, 0
+        # Only a complaint needs to know where things stand, so only then the lines are looked up.
+        node, line = yaml.compose(self._content, _LOADER), 0
         for step in path:
             node = _child(node, step)
             if node is None:
@@ -77,11 +81,12 @@ class Document:
             line = node.start_mark.line
         return f"{self._name}:{line + 1}"
 
-    def once(self, where: dict[str, str], name: str, path: Path) -> None:
+    def once(self, where: dict[str, Place], name: str, path: Path) -> None:
         """Remember where ``name`` is defined; refuse a second definition."""
         if name in where:
-            raise Misconfigured(f"{self.at(path)}: {name} is already defined at {where[name]}")
-        where[name] = self.at(path)
+            former, there = where[name]
+            raise Misconfigured(f"{self.at(path)}: {name} is already defined at {former.at(there)}")
+        where[name] = self, path
 
     def translated(self, spec: Spec, path: Path) -> Spec:
         """Return ``spec`` with its patterns as RE2 expressions.
@@ -109,13 +114,17 @@ class Document:
 
     def _translate(self, source: str, language: str, path: Path) -> str:
         try:
-            return translate(source, language, self._define)
+            return translate(source, language, self._define, checked=self._checked)
         except PatternError as error:
             raise Misconfigured(f"{self.at(path)}: pattern {source!r}: {error}") from error
 
     @property
     def _define(self) -> Mapping[str, str]:
         return self.file.define
+
+
+Place = tuple[Document, Path]
+"""Where something stands: ``place[0].at(place[1])`` tells the line."""
 
 
 def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.classifier.severity.contexts import ByLanguage, Context, sentence
 from services.classifier.severity.loading import Ruleset
-from services.classifier.severity.normalise import Folded
+from services.classifier.severity.normalise import Folded, fold
 from services.classifier.severity.patterns import Pattern, PatternSet
 from services.classifier.severity.schema import ANY, LANGUAGES, RuleSpec, ThemeSpec
 from shared.events import Channel
@@ -52,16 +53,23 @@ class _Rule:
             )
         )
 
-    def first(self, text: _Reading, pattern: Pattern) -> tuple[int, int] | str:
-        """Return the first span of ``pattern`` at which the rule applies, or what voids it."""
+    def first(
+        self, text: _Reading, pattern: Pattern, span: tuple[int, int]
+    ) -> tuple[int, int] | str:
+        """Return the first span of ``pattern``, from ``span`` on, at which the rule applies; or what
+        voids it.
+        """
         if self.channels and text.channel not in self.channels:
             return "channel"
         if why := text.voids(self):
             return why
-        for span in pattern.spans(text.raw, _MAX_SPANS):
-            if not (why := self._voids(text, span)):
-                return span
-        return why or "near"
+        why = self._voids(text, span)
+        if why is None:
+            return span
+        for other in pattern.spans(text.raw, span[1], _MAX_SPANS):
+            if self._voids(text, other) is None:
+                return other
+        return why
 
     def voids_all(self, text: _Reading) -> str | None:
         """Return what in the whole text voids the rule, or None."""
@@ -125,37 +133,52 @@ class _Reading:
 
 
 class _Book:
-    """The rules and themes to be read in one language, or in all; muting and grave rules first."""
+    """The rules and themes to be read in one language; muting and grave rules first."""
 
     def __init__(
-        self, rules: list[_Rule], themes: tuple[ThemeSpec, ...], languages: tuple[str, ...]
+        self,
+        rules: list[_Rule],
+        themes: tuple[ThemeSpec, ...],
+        language: str,
+        sample: Sequence[str],
     ) -> None:
         members = [
             (rule, source)
-            for rule in sorted(rules, key=lambda one: (not one.spec.mutes, -one.spec.rank))
-            for key in languages
+            for rule in rules
+            for key in (language, ANY)
             for source in rule.spec.patterns.get(key, ())
         ]
         about = [
             (theme.id, source)
             for theme in themes
-            for key in languages
+            for key in (language, ANY)
             for source in theme.patterns.get(key, ())
         ]
-        self.set = PatternSet([source for _, source in (*members, *about)])
+        self.set = PatternSet([source for _, source in (*members, *about)], sample)
         self.members = [(rule, Pattern([source])) for rule, source in members]
-        self.themes = [theme for theme, _ in about]
+        self.themes = [(theme, Pattern([source])) for theme, source in about]
 
 
 class Matcher:
-    """All rules, compiled; immutable."""
+    """All rules; immutable. A language's patterns are compiled when it is first met."""
 
     def __init__(self, ruleset: Ruleset) -> None:
         contexts = tuple(Context(spec) for spec in ruleset.contexts)
         rules = [_Rule(spec, contexts) for spec in ruleset.rules]
-        themes = ruleset.themes
-        self._books = {one: _Book(rules, themes, (one, ANY)) for one in LANGUAGES}
-        self._every = _Book(rules, themes, (*LANGUAGES, ANY))
+        self._rules = sorted(rules, key=lambda one: (not one.spec.mutes, -one.spec.rank))
+        self._order = {rule.spec.id: number for number, rule in enumerate(self._rules)}
+        self._themes = ruleset.themes
+        # The examples of the rules are feedback themselves: they tell which words are common in it.
+        examples = [text for rule in ruleset.rules for text in rule.examples.must]
+        self._sample = [fold(text) for text in examples]
+        self._books: dict[str, _Book] = {}
+
+    def book(self, language: str) -> _Book:
+        """Return the patterns of a language."""
+        book = self._books.get(language)
+        if book is None:
+            book = self._books[language] = _Book(self._rules, self._themes, language, self._sample)
+        return book
 
     def find(self, text: Folded, language: str | None, channel: Channel) -> Found:
         """Return the rules that apply, each with its first span, and the themes.
@@ -163,28 +186,45 @@ class Matcher:
         In a language that no rule knows, or None, the patterns of all are read. A muting hit makes
         all others void.
         """
-        book = self._books.get(language or "", self._every)
-        reading = _Reading(text.raw, language if language in self._books else None, channel)
+        known = language in LANGUAGES
+        reading = _Reading(text.raw, language if known else None, channel)
         hits: dict[str, Hit] = {}
         voided: dict[str, str] = {}
         themes: dict[str, None] = {}
-        rules = len(book.members)
-        for number in book.set.found(text.raw):
-            if number >= rules:
-                themes[book.themes[number - rules]] = None
-                continue
-            rule, pattern = book.members[number]
-            name = rule.spec.id
-            if name in hits:
-                continue
-            span = rule.first(reading, pattern)
-            if isinstance(span, str):
-                voided.setdefault(name, span)
-            else:
-                hits[name] = Hit(rule.spec, *span)
+        for one in (language,) if known and language else LANGUAGES:
+            self._read(self.book(one), reading, hits, voided, themes)
         found = list(hits.values())
+        if not known:
+            found.sort(key=lambda hit: self._order[hit.rule.id])
         if found and found[0].rule.mutes:
             voided.update((hit.rule.id, "muted") for hit in found if not hit.rule.mutes)
             found = [hit for hit in found if hit.rule.mutes]
         others = [(rule, why) for rule, why in voided.items() if rule not in hits or why == "muted"]
         return Found(found, others, list(themes))
+
+    @staticmethod
+    def _read(
+        book: _Book,
+        reading: _Reading,
+        hits: dict[str, Hit],
+        voided: dict[str, str],
+        themes: dict[str, None],
+    ) -> None:
+        rules = len(book.members)
+        raw = reading.raw
+        length = len(raw)
+        for number in book.set.candidates(raw):
+            if number >= rules:
+                theme, pattern = book.themes[number - rules]
+                if theme not in themes and pattern.find(raw, 0, length) is not None:
+                    themes[theme] = None
+                continue
+            rule, pattern = book.members[number]
+            name = rule.spec.id
+            if name in hits or (span := pattern.find(raw, 0, length)) is None:
+                continue
+            standing = rule.first(reading, pattern, span)
+            if isinstance(standing, str):
+                voided.setdefault(name, standing)
+            else:
+                hits[name] = Hit(rule.spec, *standing)

@@ -120,7 +120,7 @@ class Folded:
 
         Two words may have anything but letters between them, and a zero is any digit.
         """
-        words = r"\W*?".join(re.escape(word).replace("0", r"\d") for word in term.split(" "))
+        words = r"[\W_]*?".join(re.escape(word).replace("0", r"\d") for word in term.split(" "))
         match = re.search(rf"(?<!\w){words}(?!\w)", self.folded) or re.search(words, self.folded)
         if match is None:
             return None
