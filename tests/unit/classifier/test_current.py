@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -77,7 +78,7 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
     packaged = tmp_path / "packaged"
     packaged.mkdir()
     (packaged / "own.yaml").write_text(own.RULES, "utf-8")
-    monkeypatch.setattr(current.resources, "files", lambda _: packaged)
+    monkeypatch.setattr(current, "resources", SimpleNamespace(files=lambda _: packaged))
     return Rig(tmp_path)
 
 

@@ -64,6 +64,6 @@ def test_every_word_of_a_text_is_found_in_it(text: str) -> None:
         assert term in fold(text[start:end])
     for first, second in pairs(found):
         span = folded.locate(f"{first} {second}")
-        assert span is not None
-        if first[0].isalpha():
-            assert first in fold(text[slice(*span)])
+        if span is not None:  # a run of an unspaced script may stand between
+            original = fold(text[slice(*span)])
+            assert not first[0].isalpha() or first in original
