@@ -244,3 +244,17 @@ def test_evidence_counts_code_points(classifier: Classifier) -> None:
 def test_many_equals_one_by_one(classifier: Classifier) -> None:
     batch = [feedback(text) for text, _, _ in CRITERIA]
     assert classifier.classify_many(batch) == [classifier.classify(one) for one in batch]
+
+
+QUOTED = "> Thank you for your order.\n> We hope that you enjoy it.\n> Your team"
+
+
+def test_the_model_does_not_weigh_what_is_quoted(classifier: Classifier) -> None:
+    text = "The heater caught fire and burnt my hand."
+    plain = classifier.classify(feedback(text))
+    assert classifier.classify(feedback(f"{text}\n\n{QUOTED}")).probabilities == plain.probabilities
+
+
+def test_what_is_nothing_but_a_quote_is_read(classifier: Classifier) -> None:
+    quoted = classifier.classify(feedback("\n> The heater caught fire and burnt my hand."))
+    assert quoted.severity is Severity.CRITICAL
