@@ -1,0 +1,1 @@
+"""The classifier worker as a process on the real broker."""
