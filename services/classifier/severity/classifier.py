@@ -97,7 +97,8 @@ class Classifier:
         language = primary(feedback.language) or detect(text)
         found = self._matcher.find(text, language, feedback.channel)
         names = features.names(found, feedback.text, feedback.channel)
-        return Reading(feedback, text, language, found, terms.read(text.folded), names)
+        said = terms.read(_without_quotes(text.folded))
+        return Reading(feedback, text, language, found, said, names)
 
     def opinions(self, readings: Sequence[Reading]) -> list[Opinion | None]:
         """Return what the model makes of each reading; None for all without a model."""
@@ -216,6 +217,18 @@ class Classifier:
             Evidence(rule="model", start=start, end=end, text=reading.text.source[start:end])
             for start, end in sorted(span for span in dict.fromkeys(spans) if span is not None)
         )
+
+
+def _without_quotes(folded: str) -> str:
+    """Return a text without what it quotes of former mails, unless that is all of it.
+
+    Rules read quotes too: a hazard is one whoever told of it. But the model weighs all words against
+    each other, and those of a friendly confirmation outweigh the few lines above it.
+    """
+    if "\n>" not in folded:
+        return folded
+    own = [line for line in folded.split("\n") if not line.startswith(">")]
+    return "\n".join(own) if any(map(str.strip, own)) else folded
 
 
 def _part(whole: Reading, part: issues.Part) -> Reading:

@@ -21,6 +21,8 @@ def sentence(raw: bytes, start: int, end: int) -> tuple[int, int]:
     """Return the byte window of the sentence that holds a span, at most ``_REACH`` to either side."""
     low, high = max(0, start - _REACH), min(len(raw), end + _REACH)
     for mark in _MARKS:
+        if mark not in raw:
+            continue
         before = raw.rfind(mark, low, start)
         if before >= 0:
             low = before + len(mark)
@@ -66,6 +68,10 @@ def _compile(sources: list[str], form: str) -> Pattern:
     return Pattern([form.replace("{}", "(?:" + "|".join(sources) + ")")])
 
 
+Hint = tuple[str, bool]
+"""A context's id, and whether its cue is for the whole text (else for a sentence)."""
+
+
 class Context:
     """A compiled ``ContextSpec``."""
 
@@ -78,11 +84,19 @@ class Context:
         self._sentence = ByLanguage(spec.sentence)
         self._text = ByLanguage(spec.text)
         self._unless = ByLanguage(spec.unless)
-        self._cues = ByLanguage(_together(spec.before, spec.after, spec.sentence))
+        self._spec = spec
 
-    def is_cued(self, raw: bytes, language: str | None) -> bool:
-        """Tell whether any cue stands anywhere: most texts have none, and need no closer look."""
-        return self._cues.find(raw, language, 0, len(raw))
+    def hints(self, language: str) -> list[tuple[Hint, str]]:
+        """Return the patterns of a language without which this context does not apply."""
+        spec = self._spec
+        near = (spec.before, spec.after, spec.sentence)
+        return [
+            ((self.id, whole), source)
+            for whole, groups in ((True, (spec.text,)), (False, near))
+            for patterns in groups
+            for key in (language, ANY)
+            for source in patterns.get(key, ())
+        ]
 
     def holds_for_text(self, raw: bytes, language: str | None) -> bool:
         """Tell whether the whole text is to be read so."""
@@ -101,11 +115,6 @@ class Context:
             or self._sentence.find(raw, language, low, high)
         )
         return cued and not self._unless.find(raw, language, low, high)
-
-
-def _together(*patterns: Patterns) -> Patterns:
-    languages = dict.fromkeys(language for some in patterns for language in some)
-    return {one: [cue for some in patterns for cue in some.get(one, ())] for one in languages}
 
 
 class _Adjacent:

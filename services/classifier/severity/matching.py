@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.classifier.severity.contexts import ByLanguage, Context, sentence
+from services.classifier.severity.contexts import ByLanguage, Context, Hint, sentence
 from services.classifier.severity.loading import Ruleset
 from services.classifier.severity.normalise import Folded, fold
 from services.classifier.severity.patterns import Pattern, PatternSet
@@ -101,13 +102,13 @@ class _Rule:
 class _Reading:
     """One text under evaluation: what holds for the whole of it, found once."""
 
-    __slots__ = ("_contexts", "_cues", "_voids", "channel", "language", "raw")
+    __slots__ = ("_contexts", "_voids", "channel", "hints", "language", "raw")
 
     def __init__(self, raw: bytes, language: str | None, channel: Channel) -> None:
         self.raw, self.language, self.channel = raw, language, channel
+        self.hints: set[Hint] | None = None
         self._contexts: dict[str, bool] = {}
         self._voids: dict[str, str | None] = {}
-        self._cues: dict[str, bool] = {}
 
     def voids(self, rule: _Rule) -> str | None:
         """Return what in the whole text voids ``rule``, asked once a rule."""
@@ -116,17 +117,15 @@ class _Reading:
         return self._voids[rule.spec.id]
 
     def cues(self, context: Context) -> bool:
-        """Tell whether anything in the text hints at ``context``, asked once a context."""
-        known = self._cues.get(context.id)
-        if known is None:
-            known = self._cues[context.id] = context.is_cued(self.raw, self.language)
-        return known
+        """Tell whether a sentence may have to be read as ``context`` says."""
+        return self.hints is None or (context.id, False) in self.hints
 
     def read_as(self, context: Context) -> bool:
         """Tell whether the whole text is to be read as ``context`` says."""
         known = self._contexts.get(context.id)
         if known is None:
-            applies = not context.channels or self.channel in context.channels
+            hinted = self.hints is None or (context.id, True) in self.hints
+            applies = hinted and (not context.channels or self.channel in context.channels)
             known = applies and context.holds_for_text(self.raw, self.language)
             self._contexts[context.id] = known
         return known
@@ -139,6 +138,7 @@ class _Book:
         self,
         rules: list[_Rule],
         themes: tuple[ThemeSpec, ...],
+        contexts: tuple[Context, ...],
         language: str,
         sample: Sequence[str],
     ) -> None:
@@ -154,17 +154,19 @@ class _Book:
             for key in (language, ANY)
             for source in theme.patterns.get(key, ())
         ]
-        self.set = PatternSet([source for _, source in (*members, *about)], sample)
+        hints = [pair for context in contexts for pair in context.hints(language)]
+        self.set = PatternSet([source for _, source in (*members, *about, *hints)], sample)
         self.members = [(rule, Pattern([source])) for rule, source in members]
         self.themes = [(theme, Pattern([source])) for theme, source in about]
+        self.hints = [hint for hint, _ in hints]
 
 
 class Matcher:
     """All rules; immutable. A language's patterns are compiled when it is first met."""
 
     def __init__(self, ruleset: Ruleset) -> None:
-        contexts = tuple(Context(spec) for spec in ruleset.contexts)
-        rules = [_Rule(spec, contexts) for spec in ruleset.rules]
+        self._contexts = tuple(Context(spec) for spec in ruleset.contexts)
+        rules = [_Rule(spec, self._contexts) for spec in ruleset.rules]
         self._rules = sorted(rules, key=lambda one: (not one.spec.mutes, -one.spec.rank))
         self._order = {rule.spec.id: number for number, rule in enumerate(self._rules)}
         self._themes = ruleset.themes
@@ -177,7 +179,9 @@ class Matcher:
         """Return the patterns of a language."""
         book = self._books.get(language)
         if book is None:
-            book = self._books[language] = _Book(self._rules, self._themes, language, self._sample)
+            book = self._books[language] = _Book(
+                self._rules, self._themes, self._contexts, language, self._sample
+            )
         return book
 
     def find(self, text: Folded, language: str | None, channel: Channel) -> Found:
@@ -213,7 +217,12 @@ class Matcher:
         rules = len(book.members)
         raw = reading.raw
         length = len(raw)
-        for number in book.set.candidates(raw):
+        candidates = book.set.candidates(raw)
+        first_hint = rules + len(book.themes)
+        hints = bisect.bisect_left(candidates, first_hint)
+        if reading.language is not None:
+            reading.hints = {book.hints[number - first_hint] for number in candidates[hints:]}
+        for number in candidates[:hints]:
             if number >= rules:
                 theme, pattern = book.themes[number - rules]
                 if theme not in themes and pattern.find(raw, 0, length) is not None:

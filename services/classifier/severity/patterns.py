@@ -7,7 +7,6 @@ that part words by spaces a pattern stands at word boundaries on its own.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, cast
