@@ -251,8 +251,8 @@ QUOTED = "> Thank you for your order.\n> We hope that you enjoy it.\n> Your team
 
 def test_the_model_does_not_weigh_what_is_quoted(classifier: Classifier) -> None:
     text = "The heater caught fire and burnt my hand."
-    plain = classifier.classify(feedback(text))
-    assert classifier.classify(feedback(f"{text}\n\n{QUOTED}")).probabilities == plain.probabilities
+    plain = classifier.read(feedback(text))
+    assert classifier.read(feedback(f"{text}\n\n{QUOTED}")).terms == plain.terms
 
 
 def test_what_is_nothing_but_a_quote_is_read(classifier: Classifier) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from shared.errors import Misconfigured
 from tests.unit.classifier import own
 from tests.unit.classifier.examples import examples
 
-ITEMS = [
+ITEMS: list[dict[str, object]] = [
     {"id": "1", "channel": "email", "text": "The charger caught fire last night, help!"},
     {"id": "2", "channel": "reviews", "text": "All fine.", "rating": {"value": 5}},
     {"id": "3", "channel": "email", "text": "Where is my refund? The parcel is lost too."},
@@ -64,7 +65,7 @@ def lines(result: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def items(*given: object) -> str:
+def items(*given: Mapping[str, object]) -> str:
     return "".join(json.dumps(one) + "\n" for one in given)
 
 
@@ -79,7 +80,7 @@ def test_classify_answers_each_line_in_order(model: str) -> None:
     assert [one["id"] for one in found] == [one["id"] for one in many]
     assert found[0]["severity"] == "critical"
     assert found[0]["evidence"][0]["rule"] == "demo.fire"
-    assert found[:3] == [one | {"id": one["id"].replace("7-", "0-")} for one in found[21:24]]
+    assert found[:3] == [one | {"id": str(one["id"]).replace("7-", "0-")} for one in found[21:24]]
     assert "probabilities" not in found[0]
 
 

@@ -25,8 +25,8 @@ def _slow_shares(values: list[float]) -> list[float]:
 def _slow_index(live: list[float], reference: list[float]) -> float:
     total = 0.0
     for p, q in zip(live, reference, strict=True):
-        p, q = max(p, 0.001), max(q, 0.001)
-        total += (p - q) * (math.log(p) - math.log(q))
+        some, other = max(p, 0.001), max(q, 0.001)
+        total += (some - other) * (math.log(some) - math.log(other))
     return total
 
 

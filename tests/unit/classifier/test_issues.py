@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -92,7 +94,7 @@ def test_sentences_part_a_text_and_lose_nothing(text: str) -> None:
     parts = sentences(text)
     assert len(parts) != 1
     assert len(parts) <= MAX_SENTENCES
-    for one, after in zip(parts, parts[1:], strict=False):
+    for one, after in itertools.pairwise(parts):
         assert one.end <= after.start
         assert not text[one.end : after.start].strip() or after.start == one.end
     for part in parts:

@@ -120,7 +120,7 @@ URGENT: Final = (
     ("fr", CRITICAL, "Les freins ont lâché sur l'autoroute, nous avons failli avoir un accident."),
     ("fr", HIGH, "Vous m'avez débité deux fois et je n'ai toujours pas été remboursé."),
     ("fr", HIGH, "C'est la cinquième fois que je vous écris et personne ne me répond."),
-    ("de", CRITICAL, "Das Ladegerät hat Feuer gefangen und mir die Hand verbrannt, ich bin im Krankenhaus."),
+    ("de", CRITICAL, "Das Ladegerät fing Feuer und hat mir die Hand verbrannt, ich bin im Krankenhaus."),
     ("de", CRITICAL, "Mein Konto wurde gehackt und es gibt Zahlungen, die ich nie genehmigt habe."),
     ("de", CRITICAL, "Auf der Autobahn haben die Bremsen versagt, fast hätte es einen Unfall gegeben."),
     ("de", HIGH, "Sie haben zweimal abgebucht und ich habe mein Geld immer noch nicht zurück."),

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from services.classifier.current import Fixed
 from services.classifier.handler import ClassifierHandler
 from services.classifier.severity import Classifier
-from services.classifier.severity.classifier import Reading, bundled_model, bundled_rules
+from services.classifier.severity.classifier import Reading
 from shared import codec, topics
 from shared.clock import ManualClock
 from shared.config import Config
