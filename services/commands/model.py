@@ -104,13 +104,15 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Measure a model on texts that it was not trained on."""
+    from services.classifier.training.dataset import held_out_sets
     from services.classifier.training.evaluate import outcomes, quality, slices
-    from services.classifier.training.evaluation import evaluation, held_out_sets
     from services.classifier.training.report import report as written
 
     classifier = _classifier(context, model)
     sets = held_out_sets(data, held_out)
     if report is not None:
+        from services.classifier.training.evaluation import evaluation
+
         report.write_text(written(evaluation(classifier, sets, data)), "utf-8")
         click.echo(f"wrote {report}")
         return
@@ -145,8 +147,8 @@ def compare(
 ) -> None:
     """Tell whether CANDIDATE may replace the model: better, and worse in no slice (exit code 1: no)."""
     from services.classifier.training.compare import compared
+    from services.classifier.training.dataset import held_out_sets
     from services.classifier.training.evaluate import outcomes
-    from services.classifier.training.evaluation import held_out_sets
 
     examples = [one for some in held_out_sets(data, held_out).values() for one in some]
     found = compared(
@@ -179,8 +181,8 @@ def card(
     as_json: bool,
 ) -> None:
     """Print the model's card: what it is, what it was trained on, how good it is, its limits."""
+    from services.classifier.training.dataset import held_out_sets
     from services.classifier.training.evaluate import outcomes
-    from services.classifier.training.evaluation import held_out_sets
     from services.classifier.training.report import card as written
     from shared.errors import Misconfigured
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from typing import Final, NamedTuple
 
@@ -19,7 +19,7 @@ from services.classifier.severity.model import Model
 from services.classifier.severity.normalise import Folded
 from services.classifier.severity.schema import RANK
 from shared.errors import Misconfigured
-from shared.events import Classification, Evidence, FeedbackReceived, Issue
+from shared.events import Classification, Evidence, FeedbackReceived, Issue, Severity
 
 MAX_EVIDENCE: Final = 8
 MAX_WORDS: Final = 3
@@ -68,9 +68,11 @@ class Classifier:
     Args:
         ruleset: checked rules, see ``loading.load``.
         model: the weights, or None: by the rules alone.
+        mild: whether mild rules are read before anything is decided; only rules alone need them.
     """
 
-    def __init__(self, ruleset: Ruleset, model: Model | None) -> None:
+    def __init__(self, ruleset: Ruleset, model: Model | None, *, mild: bool | None = None) -> None:
+        self._kinds = (False, True) if (model is None if mild is None else mild) else (False,)
         self.ruleset = ruleset
         self.model = model
         self._matcher = Matcher(ruleset)
@@ -95,7 +97,7 @@ class Classifier:
         """Return what one feedback says, before anything is decided."""
         text = Folded(feedback.text)
         language = primary(feedback.language) or detect(text)
-        found = self._matcher.find(text, language, feedback.channel)
+        found = self._matcher.find(text, language, feedback.channel, kinds=self._kinds)
         names = features.names(found, feedback.text, feedback.channel)
         said = terms.read(_without_quotes(text.folded))
         return Reading(feedback, text, language, found, said, names)
@@ -156,12 +158,12 @@ class Classifier:
         cut: list[tuple[int, list[issues.Part]]] = []
         for number, (reading, opinion) in enumerate(zip(readings, opinions, strict=True)):
             if opinion is not None and issues.worth_splitting(
-                verdicts[number], opinion, reading.found.hits
+                reading.feedback.text, verdicts[number], opinion, reading.found.hits
             ):
                 parts = issues.sentences(reading.feedback.text)
                 if parts and issues.worth_reading(parts, opinion, reading.spans):
                     cut.append((number, parts))
-        sentences = [_part(readings[number], part) for number, parts in cut for part in parts]
+        sentences = [one for number, parts in cut for one in _parts(readings[number], parts)]
         said = zip(sentences, self.opinions(sentences), strict=True)
         found = {}
         for number, parts in cut:
@@ -190,7 +192,7 @@ class Classifier:
             kind=verdict.kind,
             confidence=verdict.confidence,
             reasons=verdict.reasons,
-            evidence=_evidence(reading.text, verdict) or self._words(reading, verdict),
+            evidence=self._evidence(reading, verdict),
             language=reading.language,
             model_version=self.model_version,
             rules_version=self.rules_version,
@@ -201,18 +203,25 @@ class Classifier:
             second_opinion="" if opinion is None else opinion.second,
         )
 
+    def _evidence(self, reading: Reading, verdict: Verdict) -> tuple[Evidence, ...]:
+        """Return the words that speak for a verdict: of rules, mild ones too, or of the model."""
+        hits = verdict.hits
+        if not hits and verdict.severity is Severity.MEDIUM and True not in self._kinds:
+            language, channel = reading.language, reading.feedback.channel
+            hits = tuple(self._matcher.find(reading.text, language, channel, kinds=(True,)).hits)
+            hits = tuple(hit for hit in hits if hit.rule.severity is Severity.MEDIUM)
+        return _spans(reading.text, hits) or self._words(reading, verdict)
+
     def _words(self, reading: Reading, verdict: Verdict) -> tuple[Evidence, ...]:
         """Return the words that weighed most for an urgent verdict that no rule speaks for."""
         rank = RANK[verdict.severity]
         if self.model is None or rank < 2:
             return ()
-        weighed = [
-            (float(vector[rank] - vector.mean()), term)
-            for term, vector in self.model.weights_of(reading.terms)
-            if term[0].isalpha()
-        ]
-        weighed.sort(reverse=True)
-        spans = [reading.text.locate(term) for _, term in weighed[:MAX_WORDS]]
+        names, weights = self.model.weights_of(reading.terms)
+        against = weights[:, rank] - weights.mean(axis=1)
+        strongest = [names[number] for number in against.argsort()[::-1]]
+        words = [term for term in strongest if term[0].isalpha()]
+        spans = [reading.text.locate(term) for term in words[:MAX_WORDS]]
         return tuple(
             Evidence(rule="model", start=start, end=end, text=reading.text.source[start:end])
             for start, end in sorted(span for span in dict.fromkeys(spans) if span is not None)
@@ -231,20 +240,21 @@ def _without_quotes(folded: str) -> str:
     return "\n".join(own) if any(map(str.strip, own)) else folded
 
 
-def _part(whole: Reading, part: issues.Part) -> Reading:
-    """Return one sentence of a text as a reading of its own; what the rules found there, it keeps."""
-    hits = [hit for hit, (start, _) in whole.spans if part.start <= start < part.end]
-    source = whole.feedback.text[part.start : part.end]
-    feedback = structs.replace(whole.feedback, text=source, rating=None, call=None)
-    text = Folded(source)
-    found = Found(hits, [], [])
-    names = features.names(found, source, feedback.channel)
-    return Reading(feedback, text, whole.language, found, terms.read(text.folded), names)
+def _parts(whole: Reading, parts: Sequence[issues.Part]) -> Iterator[Reading]:
+    """Yield each sentence of a text as a reading of its own; what the rules found there, it keeps."""
+    spans = whole.spans
+    for part in parts:
+        found = Found([hit for hit, (at, _) in spans if part.start <= at < part.end], [], [])
+        source = whole.feedback.text[part.start : part.end]
+        feedback = structs.replace(whole.feedback, text=source, rating=None, call=None)
+        text = Folded(source)
+        names = features.names(found, source, feedback.channel)
+        yield Reading(feedback, text, whole.language, found, terms.read(text.folded), names)
 
 
-def _evidence(text: Folded, verdict: Verdict) -> tuple[Evidence, ...]:
+def _spans(text: Folded, hits: Sequence[Hit]) -> tuple[Evidence, ...]:
     evidence = []
-    for hit in verdict.hits[:MAX_EVIDENCE]:
+    for hit in hits[:MAX_EVIDENCE]:
         start, end = text.span(hit.start, hit.end)
         evidence.append(
             Evidence(rule=hit.rule.id, start=start, end=end, text=text.source[start:end])

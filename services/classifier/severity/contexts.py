@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from services.classifier.severity.patterns import Pattern
@@ -12,9 +13,13 @@ _MARKS: Final = tuple(
     mark.encode() for mark in ("!", "?", ". ", ".\n", '."', ".)", ";", "\n\n", "。", "؟")
 )
 _REACH: Final = 200
-_GAP_BEFORE: Final = r"(?:\W+[\w']+){0,3}\W*$"
-_GAP_AFTER: Final = r"^\W*(?:[\w']+\W+){0,3}"
-_GAP_UNSPACED: Final = "[^、،,.]{0,8}"
+_NEAR: Final = 90
+"""Bytes to either side of a hit in which an adjacent cue is looked for."""
+_WORDS: Final = 3
+_CHARACTERS: Final = 8
+_MOST: Final = 8
+_UNSPACED: Final = re.compile(r"[\u0600-\u06ff\u3040-\u30ff\u3400-\u9fff]")
+_COMMA: Final = re.compile(r"[、،,.]")
 
 
 def sentence(raw: bytes, start: int, end: int) -> tuple[int, int]:
@@ -35,37 +40,38 @@ def sentence(raw: bytes, start: int, end: int) -> tuple[int, int]:
 class ByLanguage:
     """Patterns per language, joined so that one search answers for a text's language."""
 
-    __slots__ = ("_by", "_every")
+    __slots__ = ("_by", "_common", "_every")
 
-    def __init__(self, patterns: Patterns, form: str = "{}") -> None:
+    def __init__(self, patterns: Patterns) -> None:
         common = patterns.get(ANY, [])
-        grouped = {
-            language: [*sources, *common]
+        self._by: Mapping[str, Pattern] = {
+            language: Pattern([*sources, *common])
             for language, sources in patterns.items()
             if language != ANY
         }
-        self._by: Mapping[str, Pattern] = {
-            language: _compile(sources, form) for language, sources in grouped.items()
-        }
         everything = [one for sources in patterns.values() for one in sources]
-        self._every = {
-            True: _compile(everything, form) if everything else None,
-            False: _compile(common, form) if common else None,
-        }
+        self._every = Pattern(everything) if everything else None
+        self._common = Pattern(common) if common else None
 
     def __bool__(self) -> bool:
-        return self._every[True] is not None
+        return self._every is not None
 
     def find(self, raw: bytes, language: str | None, low: int, high: int) -> bool:
         """Tell whether a pattern of ``language`` (None: of any) stands in the window."""
-        pattern = self._every[True] if language is None else self._by.get(language)
-        if pattern is None and language is not None:
-            pattern = self._every[False]
+        pattern = self._pattern(language)
         return pattern is not None and pattern.find(raw[low:high], 0, high - low) is not None
 
+    def spans(
+        self, raw: bytes, language: str | None, low: int, high: int
+    ) -> Iterator[tuple[int, int]]:
+        """Yield the first spans of the patterns in the window."""
+        pattern = self._pattern(language)
+        if pattern is not None:
+            for start, end in pattern.spans(raw[low:high], 0, _MOST):
+                yield low + start, low + end
 
-def _compile(sources: list[str], form: str) -> Pattern:
-    return Pattern([form.replace("{}", "(?:" + "|".join(sources) + ")")])
+    def _pattern(self, language: str | None) -> Pattern | None:
+        return self._every if language is None else self._by.get(language, self._common)
 
 
 Hint = tuple[str, bool]
@@ -79,8 +85,8 @@ class Context:
         self.id = spec.id
         self.default_for = frozenset(spec.default_for)
         self.channels = frozenset(spec.channels)
-        self._before = _adjacent(spec.before, before=True)
-        self._after = _adjacent(spec.after, before=False)
+        self._before = _Adjacent(spec.before, before=True)
+        self._after = _Adjacent(spec.after, before=False)
         self._sentence = ByLanguage(spec.sentence)
         self._text = ByLanguage(spec.text)
         self._unless = ByLanguage(spec.unless)
@@ -118,25 +124,32 @@ class Context:
 
 
 class _Adjacent:
-    """Cues that must stand within a few words of the hit; unspaced scripts count characters."""
+    """Cues that must stand within a few words before or after the hit.
 
-    def __init__(self, spaced: ByLanguage, unspaced: ByLanguage) -> None:
-        self._spaced, self._unspaced = spaced, unspaced
+    In scripts that do not part words a few characters count instead, and no comma may stand between. The
+    gap is counted here and not in the pattern: a gap of any words makes an automaton that is large and
+    slow.
+    """
+
+    def __init__(self, patterns: Patterns, *, before: bool) -> None:
+        self._cues = ByLanguage(patterns)
+        self._before = before
 
     def find(self, raw: bytes, language: str | None, low: int, high: int) -> bool:
-        """Tell whether a cue stands next to the hit."""
-        if language in {"ja", "ar"}:
-            return self._unspaced.find(raw, language, low, high)
-        return self._spaced.find(raw, language, low, high) or (
-            language is None and self._unspaced.find(raw, language, low, high)
+        """Tell whether a cue stands next to the hit, which ends (or, before it, starts) the window."""
+        if self._before:
+            low = max(low, high - _NEAR)
+        else:
+            high = min(high, low + _NEAR)
+        return any(
+            _is_near(raw[end:high] if self._before else raw[low:start])
+            for start, end in self._cues.spans(raw, language, low, high)
         )
 
 
-def _adjacent(patterns: Patterns, *, before: bool) -> _Adjacent:
-    spaced = {key: value for key, value in patterns.items() if key not in {"ja", "ar"}}
-    unspaced = {key: value for key, value in patterns.items() if key in {"ja", "ar"}}
-    if before:
-        forms = "{}" + _GAP_BEFORE, "{}" + _GAP_UNSPACED + "$"
-    else:
-        forms = _GAP_AFTER + "{}", "^" + _GAP_UNSPACED + "{}"
-    return _Adjacent(ByLanguage(spaced, forms[0]), ByLanguage(unspaced, forms[1]))
+def _is_near(gap: bytes) -> bool:
+    """Tell whether at most three words, or eight unparted characters, stand between cue and hit."""
+    text = "" if gap.isascii() else gap.decode("utf-8", "ignore")
+    if _UNSPACED.search(text) is None:
+        return len(gap.split()) <= _WORDS
+    return len(text) <= _CHARACTERS and _COMMA.search(text) is None

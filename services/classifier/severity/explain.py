@@ -65,10 +65,11 @@ def explain(classifier: Classifier, feedback: FeedbackReceived) -> Explanation:
 def _terms(classifier: Classifier, reading: Reading, severity: Severity) -> tuple[Weight, ...]:
     if classifier.model is None or severity not in SEVERITIES:
         return ()
-    rank = RANK[severity]
+    names, weights = classifier.model.weights_of(reading.terms)
+    against = weights[:, RANK[severity]] - weights.mean(axis=1)
     weighed = [
-        Weight(term=term, weight=round(float(vector[rank] - vector.mean()), 3))
-        for term, vector in classifier.model.weights_of(reading.terms)
+        Weight(term=term, weight=round(weight, 3))
+        for term, weight in zip(names, against.tolist(), strict=True)
     ]
     weighed.sort(key=lambda one: -abs(one.weight))
     return tuple(weighed[:MAX_TERMS])

@@ -42,6 +42,7 @@ class _Rule:
 
     def __init__(self, spec: RuleSpec, contexts: tuple[Context, ...]) -> None:
         self.spec = spec
+        self.is_mild = spec.rank < 2 and not spec.mutes
         self.channels = frozenset(spec.channels)
         self.near, self.near_text = ByLanguage(spec.near), ByLanguage(spec.near_text)
         self.unless, self.unless_text = ByLanguage(spec.unless), ByLanguage(spec.unless_text)
@@ -173,22 +174,38 @@ class Matcher:
         # The examples of the rules are feedback themselves: they tell which words are common in it.
         examples = [text for rule in ruleset.rules for text in rule.examples.must]
         self._sample = [fold(text) for text in examples]
-        self._books: dict[str, _Book] = {}
+        self._books: dict[tuple[str, bool], _Book] = {}
 
-    def book(self, language: str) -> _Book:
-        """Return the patterns of a language."""
-        book = self._books.get(language)
+    def book(self, language: str, *, mild: bool) -> _Book:
+        """Return the patterns of a language: of the mild rules, or of all others and the themes."""
+        book = self._books.get((language, mild))
         if book is None:
-            book = self._books[language] = _Book(
-                self._rules, self._themes, self._contexts, language, self._sample
+            rules = [rule for rule in self._rules if rule.is_mild == mild]
+            themes = () if mild else self._themes
+            book = self._books[language, mild] = _Book(
+                rules, themes, self._contexts, language, self._sample
             )
         return book
 
-    def find(self, text: Folded, language: str | None, channel: Channel) -> Found:
-        """Return the rules that apply, each with its first span, and the themes.
+    def find(
+        self,
+        text: Folded,
+        language: str | None,
+        channel: Channel,
+        *,
+        kinds: Sequence[bool] = (False, True),
+    ) -> Found:
+        """Return the rules that apply, each with its first span, the grave ones first; and the themes.
 
         In a language that no rule knows, or None, the patterns of all are read. A muting hit makes
         all others void.
+
+        Args:
+            text: the text to read.
+            language: its primary subtag.
+            channel: where it comes from; some rules are for some channels only.
+            kinds: whether mild rules (medium and low, but for those that mute) are read: False for the
+                others, True for the mild ones. The model has no use for the mild ones.
         """
         known = language in LANGUAGES
         reading = _Reading(text.raw, language if known else None, channel)
@@ -196,7 +213,8 @@ class Matcher:
         voided: dict[str, str] = {}
         themes: dict[str, None] = {}
         for one in (language,) if known and language else LANGUAGES:
-            self._read(self.book(one), reading, hits, voided, themes)
+            for mild in kinds:
+                self._read(self.book(one, mild=mild), reading, hits, voided, themes)
         found = list(hits.values())
         if not known:
             found.sort(key=lambda hit: self._order[hit.rule.id])

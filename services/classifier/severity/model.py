@@ -144,8 +144,8 @@ class Model:
             known=known,
         )
 
-    def weights_of(self, text: Terms) -> list[tuple[str, Floats]]:
-        """Return what each word and pair of ``text`` adds to the scores of the severities."""
+    def weights_of(self, text: Terms) -> tuple[list[str], Floats]:
+        """Return the words and pairs of ``text``, and what each adds to the scores of the severities."""
         rows = [self._words[word] for word in text.words]
         vectors = self._words.matrix[rows]
         pairs = [(pair, row) for pair in neighbours(text) if (row := self._row_of_pair.get(pair))]
@@ -153,12 +153,8 @@ class Model:
         long = np.sqrt(vectors[:, OUTPUTS].sum() + of_pairs[:, OUTPUTS].sum()) or 1.0
         fine = np.sqrt(vectors[:, -1].sum()) or 1.0
         words = vectors[:, :_KIND] / long + vectors[:, OUTPUTS + 3 : OUTPUTS + 3 + _KIND] / fine
-        found = list(zip(text.words, words, strict=True))
-        found += [
-            (f"{first} {second}", vector[:_KIND] / long)
-            for ((first, second), _), vector in zip(pairs, of_pairs, strict=True)
-        ]
-        return found
+        names = [*text.words, *(f"{first} {second}" for (first, second), _ in pairs)]
+        return names, np.vstack([words, of_pairs[:, :_KIND] / long])
 
     def weights_of_features(self, columns: Sequence[int]) -> Floats:
         """Return what each feature adds to the scores of the severities, a row a feature."""

@@ -49,7 +49,7 @@ def translate(
         source: the pattern as it stands in the file.
         language: decides on word boundaries.
         define: the named fragments of the file.
-        checked: whether RE2 is asked if it takes the expression; what is packaged was asked by the tests.
+        checked: whether RE2 is asked if it takes the expression; the tests asked for what is packaged.
 
     Raises:
         PatternError: upper case, an unknown fragment, or an invalid expression.

@@ -8,7 +8,7 @@ of it is in the sets that only measure (``severity_dev_public.jsonl``, ``tests/d
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -24,6 +24,8 @@ LABELS: Final = HERE / "labels"
 DATA: Final = HERE.parents[3] / "shared" / "data" / "public"
 """Where the data folder lies beside a checkout."""
 
+HARD: Final = HERE.parents[2] / "tests" / "data" / "severity" / "hard_slices.jsonl"
+"""Hard texts by kind of difficulty, held out; only in a checkout."""
 OURS: Final = "Apache-2.0, written for this project"
 PUBLIC: Final = (
     "labels Apache-2.0; texts public domain (US Government), CC BY 4.0 or MIT, not included"
@@ -179,6 +181,14 @@ def development(data: Path) -> list[Example]:
         )
         for row in _rows(data / "severity_dev_public.jsonl", _Dev)
     ]
+
+
+def held_out_sets(data: Path | None, extra: Sequence[Path]) -> dict[str, list[Example]]:
+    """Return the sets that nothing is trained on, by name."""
+    sets = {"development set": development(data or DATA)}
+    if HARD.exists():
+        sets["hard slices"] = examples_in(HARD)
+    return sets | {path.stem: examples_in(path) for path in extra}
 
 
 def examples_in(path: Path) -> list[Example]:

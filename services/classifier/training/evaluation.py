@@ -17,18 +17,8 @@ from services.classifier.training.report import Evaluation
 from services.classifier.training.train import packed
 from shared.errors import Misconfigured
 
-HARD: Final = dataset.HERE.parents[2] / "tests" / "data" / "severity" / "hard_slices.jsonl"
-DEVELOPMENT: Final = "development set"
 _SHARES: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
 _NO_RULES: Final = Ruleset((), (), (), "none")
-
-
-def held_out_sets(data: Path | None, extra: Sequence[Path]) -> dict[str, list[Example]]:
-    """Return the sets that nothing is trained on, by name."""
-    sets = {DEVELOPMENT: dataset.development(data or dataset.DATA)}
-    if HARD.exists():
-        sets["hard slices"] = dataset.examples_in(HARD)
-    return sets | {path.stem: dataset.examples_in(path) for path in extra}
 
 
 def evaluation(

@@ -71,7 +71,7 @@ class Read(NamedTuple):
 
 def read(examples: Sequence[Example], ruleset: Ruleset) -> Read:
     """Return the examples with what the rules and the terms say."""
-    classifier = Classifier(ruleset, None)
+    classifier = Classifier(ruleset, None, mild=False)
     return Read(list(examples), [classifier.read(one.feedback()) for one in examples])
 
 

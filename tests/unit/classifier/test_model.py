@@ -151,7 +151,7 @@ def test_the_weights_of_the_words_add_up_to_the_score() -> None:
     """What is told to people as reasons is what was summed."""
     text = read(fold(own.TEXTS[1]))
     model = _model()
-    told = sum(vector for _, vector in model.weights_of(text))
+    told = model.weights_of(text)[1].sum(axis=0)
     raw, _ = model._raw([text], [[]])
     assert np.asarray(told) + model._bias[:4] == pytest.approx(raw[0, :4], abs=1e-4)
 
