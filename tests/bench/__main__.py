@@ -1,4 +1,7 @@
-"""``python -m tests.bench``: start a broker, run the parts, print the tables, write the JSON."""
+"""``python -m tests.bench``: start a broker, run the parts, print the tables, write the JSON.
+
+The broker and Redis are left out when no chosen part needs them.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from deploy.embedded.redis import EmbeddedRedis
 from tests.bench import peers, report
 from tests.bench.cluster import Cluster
 from tests.bench.contest import ROOT, Arena
-from tests.bench.run import BARS, INTAKE, PARTS, QUICK, TITLES, Bench, Plan
+from tests.bench.run import ALONE, BARS, INTAKE, PARTS, QUICK, TITLES, Alone, Bench, Plan
 
 WORKERS = ("relay", "classifier", "escalation")
 
@@ -72,7 +75,7 @@ def machine() -> dict[str, str | int | float]:
 
 
 def run(bench: Bench, parts: Sequence[str]) -> None:
-    """Run the chosen parts in their order."""
+    """Run the chosen parts that need the broker, in their order."""
     bench.warm_up()
     if "relay" in parts or "cpu" in parts:
         bench.relay(peers="relay" in parts)
@@ -89,10 +92,28 @@ def run(bench: Bench, parts: Sequence[str]) -> None:
             continue
         if part in BARS:
             bench.intake(part)
-        elif part == "normalise":
-            bench.normalise()
         else:
             bench.overload()
+
+
+def run_with_broker(
+    plan: Plan, results: report.Results, parts: Sequence[str], peer_python: Path
+) -> None:
+    """Start broker and Redis for the length of the parts that need them."""
+    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as scratch:
+        home = Path(scratch)
+        with EmbeddedKafka(home / "kafka") as kafka, EmbeddedRedis(home / "redis") as redis:
+            arena = Arena(kafka.bootstrap, peer_python, home)
+            run(Bench(arena, Cluster(kafka.bootstrap), redis.url, plan, results), parts)
+
+
+def run_alone(plan: Plan, results: report.Results, parts: Sequence[str]) -> None:
+    """Run the chosen parts that need no broker."""
+    alone = Alone(plan, results)
+    if "normalise" in parts:
+        alone.normalise()
+    if "classify" in parts:
+        alone.classify()
 
 
 def main(argv: Sequence[str]) -> int:
@@ -110,12 +131,10 @@ def main(argv: Sequence[str]) -> int:
         },
         load_before=os.getloadavg()[0],
     )
-    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as scratch:
-        home = Path(scratch)
-        with EmbeddedKafka(home / "kafka") as kafka, EmbeddedRedis(home / "redis") as redis:
-            arena = Arena(kafka.bootstrap, peer_python, home)
-            cluster = Cluster(kafka.bootstrap)
-            run(Bench(arena, cluster, redis.url, plan_of(options), results), options.only)
+    plan = plan_of(options)
+    if not set(options.only) <= set(ALONE):
+        run_with_broker(plan, results, options.only, peer_python)
+    run_alone(plan, results, options.only)
     results.load_after = os.getloadavg()[0]
     path = report.write(results, options.out)
     if options.json:

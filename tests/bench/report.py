@@ -11,6 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.classify import TITLES, Classifying, Growth, Measured, Scores
 from tests.bench.intake import Intake
 from tests.bench.overload import Overload
 from tests.bench.stats import Latency, median
@@ -51,6 +52,7 @@ class Results:
     memory: dict[str, list[float]] = field(default_factory=dict)
     intake: dict[str, list[Intake]] = field(default_factory=dict)
     overload: Overload | None = None
+    classify: Classifying | None = None
     bars: list[Bar] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -76,6 +78,8 @@ def show(results: Results, console: Console, titles: dict[str, str]) -> None:
         console.print(_intake(results.intake))
     if results.overload:
         console.print(_overload(results.overload))
+    if results.classify:
+        _show_classifying(results.classify, console)
     if results.bars:
         console.print(_bars(results.bars))
     for note in results.notes:
@@ -165,6 +169,64 @@ def _overload(found: Overload) -> Table:
         _counted(found.statuses),
     )
     return table
+
+
+def _show_classifying(part: Classifying, console: Console) -> None:
+    console.print(_speeds(part.found))
+    if part.found["ours"].growth is not None:
+        console.print(_growth(part.found["ours"].growth))
+    for name in dict.fromkeys(name for one in part.found.values() for name in one.quality):
+        console.print(_qualities(name, part.found))
+    starts = " ".join(f"{seconds:.2f}" for seconds in part.starts_s)
+    console.print(f"{part.texts}\nstarts, s: {starts}", highlight=False)
+    for who, one in part.found.items():
+        console.print(f"{TITLES[who]}: {one.about}", highlight=False)
+    for reason in part.left_out:
+        console.print(f"[yellow]left out: {reason}[/]")
+
+
+def _speeds(found: dict[str, Measured]) -> Table:
+    columns = ("texts", "texts/s", "by CPU", "first pass", "ours :", "single p50 µs", "p99 µs")
+    table = _table("Classifier, batches of 256, one core", "who", columns)
+    for who, one in found.items():
+        table.add_row(
+            TITLES[who],
+            f"{one.texts:,}",
+            f"{one.rate:,.0f}",
+            f"{median(each.rate_by_cpu for each in one.later):,.0f}",
+            f"{one.cold.rate:,.0f}",
+            f"{found['ours'].rate / one.rate:.1f} ×",
+            f"{one.single_p50_us:,.0f}",
+            f"{one.single_p99_us:,.0f}",
+        )
+    return table
+
+
+def _growth(growth: Growth) -> Table:
+    columns = [f"{characters // 1000}k" for characters in growth.english_ms]
+    table = _table("A single long text, by characters", "what", columns)
+    costs = growth.english_ms.items()
+    table.add_row("English, ms", *(f"{ms:.2f}" for _, ms in costs))
+    table.add_row("ns a character", *(f"{ms * 1e6 / characters:.0f}" for characters, ms in costs))
+    ranked = sorted(growth.longest_ms.items(), key=lambda pair: -pair[1])
+    table.caption = "32k, ms: " + ", ".join(f"{name} {ms:.1f}" for name, ms in ranked)
+    return table
+
+
+def _qualities(name: str, found: dict[str, Measured]) -> Table:
+    columns = ("macro-F1", "within", "escalation recall", "precision", "texts/s")
+    texts = next(one.texts for one in found["ours"].quality[name].values())
+    table = _table(f"Quality: {name}, {texts} texts", "who", columns)
+    for who, one in found.items():
+        for way, scores in one.quality[name].items():
+            title = TITLES[who] + (f", {way}" if way else "")
+            table.add_row(title, *_scored(scores), f"{one.rate:,.0f}")
+    return table
+
+
+def _scored(scores: Scores) -> list[str]:
+    figures = (scores.macro_f1, scores.within, scores.recall, scores.precision)
+    return ["–" if one is None else f"{one:.2f}" for one in figures]
 
 
 def _counted(statuses: Mapping[str, int]) -> str:

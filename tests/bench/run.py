@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tests.bench import (
     backlog,
+    classify,
     installations,
     intake,
     latency,
@@ -20,9 +21,11 @@ from tests.bench.contest import ALL, FAUST, HAND, OURS, QUIX, Arena
 from tests.bench.report import Results, bar
 from tests.bench.stats import median
 
-INTAKE = ("normalise", "http", "batch", "smtp", "overload")
+INTAKE = ("http", "batch", "smtp", "overload")
+ALONE = ("normalise", "classify")
+"""Parts that need neither broker nor Redis."""
 TITLES = {who.key: f"{who.title}, {who.guarantee}" for who in ALL}
-PARTS = ("relay", "latency", "cpu", "pipeline", "memory", *INTAKE)
+PARTS = ("relay", "latency", "cpu", "pipeline", "memory", *INTAKE, *ALONE)
 RATES = (200.0, 2_000.0)
 BARS = {
     "http": ("intake, single items", 5_000.0),
@@ -44,6 +47,7 @@ class Plan:
     memory_workers: tuple[str, ...] = ("relay",)
     intake_s: float = 15.0
     overload_s: float = 60.0
+    classify_passes: int = 5
 
 
 QUICK = Plan(
@@ -55,7 +59,41 @@ QUICK = Plan(
     backlog=200_000,
     intake_s=5.0,
     overload_s=20.0,
+    classify_passes=2,
 )
+
+
+@dataclass(frozen=True)
+class Alone:
+    """The parts that need nothing beside them."""
+
+    plan: Plan
+    results: Results
+
+    def normalise(self) -> None:
+        """Measure the pure part of intake."""
+        found = normalising.measure(self.plan.intake_s)
+        self.results.bars.append(bar("parse and normalise a text of 1 kB", found, "≤", 250, " µs"))
+
+    def classify(self) -> None:
+        """Measure the classifier beside its peers."""
+        found = classify.measure(self.plan.classify_passes)
+        self.results.classify = found
+        ours = found.found["ours"]
+        single_ms = ours.single_p50_us / 1e3
+        for what, value, sense, bound, unit in (
+            ("classifier, batches of 256", ours.rate, "≥", 10_000.0, "/s"),
+            ("classifier, a single text, median", single_ms, "≤", 0.3, " ms"),
+            ("classifier, start-up", median(found.starts_s), "≤", 1.5, " s"),
+            ("classifier, memory after all texts", ours.rss_mib, "≤", 250.0, " MiB"),
+        ):
+            self.results.bars.append(bar(what, value, sense, bound, unit))
+        if ours.growth is not None:
+            longest = ours.growth.longest_ms
+            slowest = max(longest, key=longest.__getitem__)
+            for language in dict.fromkeys(("en", slowest)):
+                what = f"classifier, a text of 32k characters, {language}"
+                self.results.bars.append(bar(what, longest[language], "≤", 10.0, " ms"))
 
 
 @dataclass(frozen=True)
@@ -157,11 +195,6 @@ class Bench:
             self.results.bars.append(
                 bar("batches : kafka-python alone, same records", ratio, "≥", 0.8, " ×")
             )
-
-    def normalise(self) -> None:
-        """Measure the pure part alone."""
-        found = normalising.measure(self.plan.intake_s)
-        self.results.bars.append(bar("parse and normalise a text of 1 kB", found, "≤", 250, " µs"))
 
     def overload(self) -> None:
         """Offer three times as much as is possible."""
