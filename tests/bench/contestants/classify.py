@@ -66,16 +66,13 @@ def _growth(contestant: Contestant, examples: Sequence[Example]) -> Growth:
     of_language: dict[str, list[Example]] = defaultdict(list)
     for one in examples:
         of_language[one.lang].append(one)
-    return Growth(
-        english_ms={
-            characters: _long_ms(contestant, of_language["en"], characters)
-            for characters in LENGTHS
-        },
-        longest_ms={
-            language: _long_ms(contestant, some, LENGTHS[-1])
-            for language, some in sorted(of_language.items())
-        },
-    )
+    english = {length: _long_ms(contestant, of_language["en"], length) for length in LENGTHS}
+    others = {
+        language: _long_ms(contestant, some, LENGTHS[-1])
+        for language, some in sorted(of_language.items())
+        if language != "en"
+    }
+    return Growth(english, {"en": english[LENGTHS[-1]], **others})
 
 
 def _long_ms(contestant: Contestant, examples: Sequence[Example], characters: int) -> float:
