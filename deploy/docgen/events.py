@@ -24,8 +24,8 @@ one. Read all topics with `isolation.level=read_committed`, or you will see what
 """
 _PARTITIONS = """\
 All topics have `kafka.partitions` partitions; what concerns one customer has the same partition number
-in each of them. `case.state`, `feedback.outcomes` and `feedback.corrections` have keys of their own and are
-written to their customer's partition.
+in each of them. `case.state`, `feedback.outcomes` and `feedback.corrections` have keys of their own and
+are written to their customer's partition.
 `kafka.topic_prefix` is put before every name.
 """
 _SCALARS: dict[type[shapes.Type], str] = {

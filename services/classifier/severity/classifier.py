@@ -19,7 +19,7 @@ from services.classifier.severity.model import Model
 from services.classifier.severity.normalise import Folded
 from services.classifier.severity.schema import RANK
 from shared.errors import Misconfigured
-from shared.events import Classification, Evidence, FeedbackReceived, Issue, Severity
+from shared.events import Classification, Evidence, FeedbackReceived, Issue
 
 MAX_EVIDENCE: Final = 8
 MAX_WORDS: Final = 3
@@ -192,7 +192,7 @@ class Classifier:
             kind=verdict.kind,
             confidence=verdict.confidence,
             reasons=verdict.reasons,
-            evidence=self._evidence(reading, verdict),
+            evidence=_spans(reading.text, verdict.hits) or self._words(reading, verdict),
             language=reading.language,
             model_version=self.model_version,
             rules_version=self.rules_version,
@@ -202,15 +202,6 @@ class Classifier:
             issues=several,
             second_opinion="" if opinion is None else opinion.second,
         )
-
-    def _evidence(self, reading: Reading, verdict: Verdict) -> tuple[Evidence, ...]:
-        """Return the words that speak for a verdict: of rules, mild ones too, or of the model."""
-        hits = verdict.hits
-        if not hits and verdict.severity is Severity.MEDIUM and True not in self._kinds:
-            language, channel = reading.language, reading.feedback.channel
-            hits = tuple(self._matcher.find(reading.text, language, channel, kinds=(True,)).hits)
-            hits = tuple(hit for hit in hits if hit.rule.severity is Severity.MEDIUM)
-        return _spans(reading.text, hits) or self._words(reading, verdict)
 
     def _words(self, reading: Reading, verdict: Verdict) -> tuple[Evidence, ...]:
         """Return the words that weighed most for an urgent verdict that no rule speaks for."""

@@ -93,10 +93,10 @@ def cheapest(probabilities: Sequence[float], costs: Costs, floor: int = 0) -> in
     return best
 
 
-def likely_reasons(opinion: Opinion) -> list[Reason]:
-    """Return the reasons of a problem that the model finds likely, the likeliest first."""
+def likely_reasons(opinion: Opinion, least: float = _LIKELY) -> list[Reason]:
+    """Return the reasons of a problem of at least that probability, the likeliest first."""
     shares = opinion.reasons
-    likely = [number for number in _GRAVE if shares[number] >= _LIKELY]
+    likely = [number for number in _GRAVE if shares[number] >= least]
     likely.sort(key=shares.__getitem__, reverse=True)
     return [REASONS[number] for number in likely]
 

@@ -24,6 +24,8 @@ _END: Final = re.compile(r"[.!?]+(?=\s)|[。！？؟]+|\n+|;\s|\s(?=\d{1,2}[.)]\
 _ROOM: Final = 80
 """Characters of a text; in a shorter one there is hardly a second matter (an ideograph says more, but
 such texts are rarer than the time that this saves)."""
+_CLEAR: Final = 0.6
+"""Probability of a reason from which on it counts as one of several."""
 _SHORTEST: Final = 12
 """Characters of a sentence; shorter ones go with the one before."""
 
@@ -36,7 +38,7 @@ class Part(NamedTuple):
 
 
 def worth_splitting(text: str, verdict: Verdict, opinion: Opinion, hits: Sequence[Hit]) -> bool:
-    """Tell whether a text may hold several issues: it is a problem, has room, and two reasons.
+    """Tell whether a text may hold several issues: it is a problem, has room, and two clear reasons.
 
     The more matters there are in a text, the less sure is the model of each: so what the rules found
     counts as well.
@@ -45,7 +47,7 @@ def worth_splitting(text: str, verdict: Verdict, opinion: Opinion, hits: Sequenc
         return False
     return (
         len({hit.rule.reasons[0] for hit in hits if hit.rule.rank > 0}) > 1
-        or len(likely_reasons(opinion)) > 1
+        or len(likely_reasons(opinion, _CLEAR)) > 1
     )
 
 
@@ -53,7 +55,7 @@ def worth_reading(
     parts: Sequence[Part], opinion: Opinion, spans: Sequence[tuple[Hit, tuple[int, int]]]
 ) -> bool:
     """Tell whether sentences differ, so that each is worth a look of its own: that is what costs."""
-    if len(likely_reasons(opinion)) > 1:
+    if len(likely_reasons(opinion, _CLEAR)) > 1:
         return True
     ends = [part.end for part in parts]
     graves: dict[int, Hit] = {}

@@ -25,6 +25,19 @@ _TOKEN: Final = re.compile(
 _CLASS: Final = re.compile(r"\\.|.", re.DOTALL)
 
 
+_WORD: Final = re.compile(r"\w+")
+_COMMON: Final = frozenset(
+    re.findall(
+        r"\w+",
+        "a about after again all am an and any are as at back be been but by can could did do for from "
+        "get had has have he her here him his how i if in is it its just me more my never no not now of "
+        "off on one or our out over she so some still than that the their them then there they this to "
+        "up us was we were what when which while who will with would you your",
+    )
+)
+"""English words that are in most texts; those of other languages are seldom all that a pattern has."""
+
+
 class _Part(NamedTuple):
     """``exact``: all that a part can match, when that is little; ``needs``: it holds one of each."""
 
@@ -151,7 +164,13 @@ def _needs(part: _Part) -> tuple[frozenset[str], ...]:
 
 
 def _strongest(sets: Iterable[frozenset[str]], most: int) -> tuple[frozenset[str], ...]:
-    """Return the sets whose shortest literal is the longest; those with an empty one say nothing."""
+    """Return the sets whose weakest literal is the strongest; those with an empty one say nothing."""
     found = [one for one in dict.fromkeys(sets) if one and not one & {"", " "}]
-    found.sort(key=lambda one: (-min(map(len, one)), len(one), sorted(one)))
+    found.sort(key=lambda one: (-min(map(_strength, one)), len(one), sorted(one)))
     return tuple(found[:most])
+
+
+def _strength(literal: str) -> int:
+    """Return the length of the longest word that is not a common one."""
+    words = _WORD.findall(literal)
+    return max((len(word) for word in words if word not in _COMMON), default=0)

@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.classifier.severity.contexts import ByLanguage, Context, Hint, sentence
+from services.classifier.severity.language import detect
 from services.classifier.severity.loading import Ruleset
-from services.classifier.severity.normalise import Folded, fold
+from services.classifier.severity.normalise import Folded
 from services.classifier.severity.patterns import Pattern, PatternSet
 from services.classifier.severity.schema import ANY, LANGUAGES, RuleSpec, ThemeSpec
 from shared.events import Channel
 
 _MAX_SPANS = 6
+_WINDOW = 1_000
+_OVERLAP = 120
+_FIRST, _LAST = 8, 3
+"""Windows at the beginning and at the end of a long text that are read for rules."""
 
 
 class Hit(NamedTuple):
@@ -107,7 +112,7 @@ class _Reading:
 
     def __init__(self, raw: bytes, language: str | None, channel: Channel) -> None:
         self.raw, self.language, self.channel = raw, language, channel
-        self.hints: set[Hint] | None = None
+        self.hints: set[Hint] = set()
         self._contexts: dict[str, bool] = {}
         self._voids: dict[str, str | None] = {}
 
@@ -119,17 +124,33 @@ class _Reading:
 
     def cues(self, context: Context) -> bool:
         """Tell whether a sentence may have to be read as ``context`` says."""
-        return self.hints is None or (context.id, False) in self.hints
+        return self.language is None or (context.id, False) in self.hints
 
     def read_as(self, context: Context) -> bool:
         """Tell whether the whole text is to be read as ``context`` says."""
         known = self._contexts.get(context.id)
         if known is None:
-            hinted = self.hints is None or (context.id, True) in self.hints
+            hinted = self.language is None or (context.id, True) in self.hints
             applies = hinted and (not context.channels or self.channel in context.channels)
             known = applies and context.holds_for_text(self.raw, self.language)
             self._contexts[context.id] = known
         return known
+
+
+def windows(raw: bytes) -> list[tuple[int, int]]:
+    """Return the parts of a text that are searched for rules: all of one that is not long.
+
+    Of a longer one the first and the last thousands of bytes, in windows that overlap: the more text
+    at once, the more patterns may stand in it, and each of them would read all of it.
+    """
+    if len(raw) <= _WINDOW:
+        return [(0, len(raw))]
+    step = _WINDOW - _OVERLAP
+    ends = range(0, max(len(raw) - _OVERLAP, 1), step)
+    every = [(low, min(low + _WINDOW, len(raw))) for low in ends]
+    if len(every) <= _FIRST + _LAST:
+        return every
+    return [*every[:_FIRST], *every[-_LAST:]]
 
 
 class _Book:
@@ -172,8 +193,10 @@ class Matcher:
         self._order = {rule.spec.id: number for number, rule in enumerate(self._rules)}
         self._themes = ruleset.themes
         # The examples of the rules are feedback themselves: they tell which words are common in it.
-        examples = [text for rule in ruleset.rules for text in rule.examples.must]
-        self._sample = [fold(text) for text in examples]
+        examples = [Folded(text) for rule in ruleset.rules for text in rule.examples.must]
+        self._sample: dict[str | None, list[str]] = {}
+        for text in examples:
+            self._sample.setdefault(detect(text), []).append(text.folded)
         self._books: dict[tuple[str, bool], _Book] = {}
 
     def book(self, language: str, *, mild: bool) -> _Book:
@@ -183,7 +206,7 @@ class Matcher:
             rules = [rule for rule in self._rules if rule.is_mild == mild]
             themes = () if mild else self._themes
             book = self._books[language, mild] = _Book(
-                rules, themes, self._contexts, language, self._sample
+                rules, themes, self._contexts, language, self._sample.get(language, [])
             )
         return book
 
@@ -234,21 +257,24 @@ class Matcher:
     ) -> None:
         rules = len(book.members)
         raw = reading.raw
-        length = len(raw)
-        candidates = book.set.candidates(raw)
         first_hint = rules + len(book.themes)
-        hints = bisect.bisect_left(candidates, first_hint)
-        if reading.language is not None:
-            reading.hints = {book.hints[number - first_hint] for number in candidates[hints:]}
-        for number in candidates[:hints]:
+        chosen: list[tuple[int, int, int]] = []
+        for low, high in windows(raw):
+            candidates = book.set.candidates(raw[low:high])
+            hints = bisect.bisect_left(candidates, first_hint)
+            if reading.language is not None:
+                reading.hints |= {book.hints[number - first_hint] for number in candidates[hints:]}
+            chosen += [(number, low, high) for number in candidates[:hints]]
+        chosen.sort()
+        for number, low, high in chosen:
             if number >= rules:
                 theme, pattern = book.themes[number - rules]
-                if theme not in themes and pattern.find(raw, 0, length) is not None:
+                if theme not in themes and pattern.find(raw, low, high) is not None:
                     themes[theme] = None
                 continue
             rule, pattern = book.members[number]
             name = rule.spec.id
-            if name in hits or (span := pattern.find(raw, 0, length)) is None:
+            if name in hits or (span := pattern.find(raw, low, high)) is None:
                 continue
             standing = rule.first(reading, pattern, span)
             if isinstance(standing, str):

@@ -14,7 +14,7 @@ import re
 import unicodedata
 from typing import Final
 
-MAX_CHARS: Final = 20_000
+MAX_CHARS: Final = 32_768
 _CACHE_LIMIT: Final = 20_000
 _SPECIAL: Final = {
     **dict.fromkeys("’‘ʼ´ʹ", "'"),

@@ -17,7 +17,7 @@ from ahocorasick_rs import BytesAhoCorasick
 from services.classifier.severity.literals import required, squeezed
 from services.classifier.severity.normalise import fold
 
-_WORTH: Final = 0.3
+_WORTH: Final = 0.1
 """Share of texts from which on a second set of literals is not worth the look."""
 UNSPACED: Final = frozenset({"ja", "ar", "any"})
 """Languages (and ``any``) whose patterns get no word boundaries."""

@@ -67,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
                     self.wfile.write(bytes([byte]))
                 except OSError:
                     return
-                time.sleep(0.05)
+                time.sleep(0.05)  # the pause is the point: an answer that drips
         else:
             self.wfile.write(self.server.body)
 

@@ -129,9 +129,9 @@ def test_a_name_ends_with_its_unit(name: str) -> None:
     if isinstance(metric, Histogram):
         assert re.search(r"_(seconds|bytes|ratio|records)$", metric._name)
     if isinstance(metric, Gauge):
-        assert re.search(r"_(seconds|bytes|ratio)$", metric._name) or KNOWN_GAUGES_WITHOUT_UNIT.search(
-            metric._name
-        )
+        assert re.search(
+            r"_(seconds|bytes|ratio)$", metric._name
+        ) or KNOWN_GAUGES_WITHOUT_UNIT.search(metric._name)
     assert not re.search(r"_(ms|milliseconds|minutes|hours|percent|kb)(_|$)", metric._name)
 
 
