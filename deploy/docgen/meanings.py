@@ -106,7 +106,7 @@ SETTINGS = {
     "classifier.endpoint_model": "Name of the model there; every classification that it had a part in "
     "names it.",
     "classifier.endpoint_key": "Bearer token. Secret.",
-    "classifier.endpoint_daily_requests": "Most requests of one worker process on one day (UTC), "
+    "classifier.endpoint_daily_requests": "Most requests of one worker process in 24 hours, "
     "counted from its start: the limit on what it costs.",
     "privacy.pseudonym_key": "Key of the hash that turns an address, number or handle into a customer "
     "key. Changing it makes new customers of all. Secret.",

@@ -85,7 +85,7 @@ class Endpoint:
         settings: where, what, and how often at most.
         metrics: where answers are counted.
         breaker: decides when asking is in vain.
-        now: Unix seconds, for the daily cap.
+        now: seconds of a clock that never goes back, for the daily cap.
 
     Raises:
         Misconfigured: the endpoint is not named, or would be reached without TLS.
@@ -96,7 +96,7 @@ class Endpoint:
         settings: Settings,
         metrics: Metrics,
         breaker: Breaker | None = None,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = _checked(settings)
         self._model = settings.endpoint_model

