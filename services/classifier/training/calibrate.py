@@ -25,9 +25,9 @@ class Weighing(NamedTuple):
     or high) from being escalated; ``grave``: added when a critical text is called anything else.
     """
 
-    missed: float = 1.5
+    missed: float = 1.8
     asleep: float = 0.5
-    grave: float = 2.0
+    grave: float = 3.0
 
     def costs(self) -> list[list[float]]:
         """Return ``costs[actual][chosen]``."""
