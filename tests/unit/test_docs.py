@@ -455,7 +455,7 @@ def test_the_stated_quality_of_the_classifier_is_measured(tmp_path: Path) -> Non
         both / sum(wanted in URGENT for wanted, _ in pairs),
         both / sum(given in URGENT for _, given in pairs),
     )
-    text = README.read_text("utf-8").partition("The classifier](deploy/docs/classifier.md) still errs")[2]
+    text = README.read_text("utf-8").partition("(deploy/docs/classifier.md) still errs")[2]
     count, *stated = (int(number) for number in re.findall(r"\b(\d+)\s(?:labelled|%)", text)[:4])
     assert count == len(pairs)
     assert [number / 100 for number in stated] == pytest.approx(measured, abs=TOLERANCE)

@@ -12,6 +12,7 @@ from services.classifier.severity import Classifier
 from services.classifier.severity.loading import Ruleset
 from services.classifier.severity.model import Model
 from services.classifier.training import dataset, fit
+from services.classifier.training.augment import augmented
 from services.classifier.training.calibrate import Weighing
 from services.classifier.training.dataset import Dataset, Example
 from services.classifier.training.encoder import with_second
@@ -86,7 +87,7 @@ def _curve(
 
 def _trained(examples: Sequence[Example], ruleset: Ruleset, like: Model | None) -> Model:
     """Return a model of the same temperatures and costs that saw other texts or features."""
-    weights = fit.fit(fit.read(examples, ruleset), fit.Recipe(), only_severity=True)
+    weights = fit.fit(fit.read(augmented(examples), ruleset), fit.Recipe(), only_severity=True)
     manifest = like.manifest if like is not None else None
     heats = manifest.temperatures if manifest is not None else {}
     costs = manifest.costs if manifest is not None else Weighing().costs()

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from services.classifier.severity.loading import Ruleset
 from services.classifier.severity.model import FORMAT, SEVERITIES, Manifest, Source, pack
 from services.classifier.training import calibrate, fit
+from services.classifier.training.augment import augmented
 from services.classifier.training.dataset import Dataset
 
 FOLDS: Final = 5
@@ -41,10 +42,10 @@ def train(
         step: is told of each finished part, ``STEPS`` times in all.
     """
     with threadpool_limits(1):  # sums in one order: the same bytes whatever the machine's cores
-        read = fit.read(data.examples, ruleset)
+        read = fit.read(augmented(data.examples), ruleset)
         raw, known = out_of_fold(read, recipe, step)
         weights = fit.fit(read, recipe, step=step)
-    heats = calibrate.temperatures(raw, data.examples)
+    heats = calibrate.temperatures(raw, read.examples)
     return packed(
         weights,
         ruleset,
@@ -53,7 +54,7 @@ def train(
         languages=dict(Counter(one.lang for one in data.examples).most_common()),
         sources=data.sources,
         seed=recipe.seed,
-        reference=calibrate.reference(raw, known, data.examples, heats),
+        reference=calibrate.reference(raw, known, read.examples, heats),
         corrections=sorted(one.correction for one in data.examples if one.correction),
     )
 

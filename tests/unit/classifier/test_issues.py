@@ -213,7 +213,8 @@ def test_only_a_problem_with_two_reasons_is_looked_at_closer(
 ) -> None:
     opinion = _opinion(severity, *reasons)
     verdict = decide(feedback(FIRE[0]), own.found(), "en", opinion, COSTS)
-    assert worth_splitting(verdict, opinion, ()) is expected
+    assert worth_splitting("x" * 200, verdict, opinion, ()) is expected
+    assert not worth_splitting("x" * 20, verdict, opinion, ())
 
 
 @pytest.mark.parametrize(
@@ -237,7 +238,7 @@ def test_rules_that_hit_in_different_sentences_are_worth_a_look(
     hits = [hit for hit, _ in spans]
     unsure = _opinion(Severity.HIGH)
     verdict = decide(feedback(FIRE[0]), own.found(*hits), "en", unsure, COSTS)
-    assert worth_splitting(verdict, unsure, hits) is expected
+    assert worth_splitting("x" * 200, verdict, unsure, hits) is expected
     assert worth_reading(parts, unsure, spans) is expected
 
 

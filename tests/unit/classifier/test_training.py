@@ -219,8 +219,8 @@ def test_a_worse_candidate_is_refused_with_what_speaks_against_it() -> None:
     found = compared(_outcomes(), _outcomes(criticals))
     assert not found.better
     assert set(found.objections) >= {
-        "macro_f1 falls",
-        "within falls",
+        "macro-F1 falls",
+        "share within an acceptable label falls",
         "recall of escalation falls",
         "more critical texts are called low",
         "worse on reason safety",
