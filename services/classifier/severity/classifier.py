@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from msgspec import structs
 
-from services.classifier.severity import features, issues, models, rules, terms
+from services.classifier.severity import features, issues, models, neutral, rules, terms
 from services.classifier.severity.decision import Costs, Opinion, decide
 from services.classifier.severity.heuristics import Verdict
 from services.classifier.severity.language import detect, primary
@@ -99,7 +99,7 @@ class Classifier:
         language = primary(feedback.language) or detect(text)
         found = self._matcher.find(text, language, feedback.channel, kinds=self._kinds)
         names = features.names(found, feedback.text, feedback.channel)
-        said = terms.read(_without_quotes(text.folded))
+        said = terms.read(neutral.said(text.folded))
         return Reading(feedback, text, language, found, said, names)
 
     def opinions(self, readings: Sequence[Reading]) -> list[Opinion | None]:
@@ -217,18 +217,6 @@ class Classifier:
             Evidence(rule="model", start=start, end=end, text=reading.text.source[start:end])
             for start, end in sorted(span for span in dict.fromkeys(spans) if span is not None)
         )
-
-
-def _without_quotes(folded: str) -> str:
-    """Return a text without what it quotes of former mails, unless that is all of it.
-
-    Rules read quotes too: a hazard is one whoever told of it. But the model weighs all words against
-    each other, and those of a friendly confirmation outweigh the few lines above it.
-    """
-    if "\n>" not in folded:
-        return folded
-    own = [line for line in folded.split("\n") if not line.startswith(">")]
-    return "\n".join(own) if any(map(str.strip, own)) else folded
 
 
 def _parts(whole: Reading, parts: Sequence[issues.Part]) -> Iterator[Reading]:

@@ -39,7 +39,7 @@ CRITERIA = [
     ("The receptionist was rude to my mother.", Severity.MEDIUM, Reason.SERVICE),
     ("Far too expensive for what it is.", Severity.MEDIUM, Reason.PRICE),
     ("The form won't let me submit my postcode.", Severity.MEDIUM, Reason.ACCESS),
-    ("The new menu is confusing.", Severity.MEDIUM, Reason.USABILITY),
+    ("The menus in your app are confusing.", Severity.MEDIUM, Reason.USABILITY),
     ("Thank you, lovely staff!", Severity.LOW, Reason.PRAISE),
     ("Do you take dogs over 20 kg?", Severity.LOW, Reason.QUESTION),
     ("It would be nice if you could add a sleep timer.", Severity.LOW, Reason.SUGGESTION),
@@ -62,8 +62,8 @@ BENIGN = [
     "Fire sale this weekend at the warehouse, reply STOP to leave this list.",
     "What happens if my card is stolen abroad?",
     "I'm out of the office; in case of fire or injury call 555-0100.",
-    "My refund was missing for weeks but it has been sorted now, thank you.",
-    "Whoever made that curry deserves a medal, it was to die for.",
+    "The refund that I waited for has arrived now, all sorted, thank you.",
+    "That curry was to die for, best dinner we ever had, thank you all!",
 ]
 
 

@@ -111,16 +111,17 @@ def test_all_changes_together_lower_hardly_any(classifier: Classifier) -> None:
     assert kept >= TOGETHER, f"{kept:.1%} of all pairs keep their severity; by change: {rates}"
 
 
-def test_nobody_was_hurt_raises_hardly_any_and_none_to_critical(classifier: Classifier) -> None:
+def test_nobody_was_hurt_raises_hardly_any_and_makes_none_urgent(classifier: Classifier) -> None:
     plain = [*PLAIN, *((language, text) for language, _, text in URGENT)]
     before = _severities(classifier, plain)
     after = _severities(classifier, [(lang, text + PHRASES[lang].unhurt) for lang, text in plain])
     raised = {
-        f"{was} -> {now}: {text}": now
+        f"{was} -> {now}: {text}": (was, now)
         for (_, text), was, now in zip(plain, before, after, strict=True)
         if RANK[now] > RANK[was]
     }
+    urgent = [told for told, (was, now) in raised.items() if RANK[was] < 2 <= RANK[now]]
     rate = 1 - len(raised) / len(plain)
     told = f"{rate:.1%} of {len(plain)} texts are not raised:\n" + "\n".join(raised)
-    assert Severity.CRITICAL not in raised.values(), told
+    assert urgent == [], told
     assert rate >= UNRAISED, told
