@@ -138,9 +138,15 @@ def told(classifier: Classifier, text: str, language: str | None, channel: str) 
 
 
 def unknown_to_the_model(classifier: Classifier) -> Sequence[str]:
-    """Return the rules that the model in use was not trained with."""
+    """Return the rules that the model in use was not trained with, but for mild ones: it has no use
+    for those.
+    """
     model = classifier.model
     if model is None:
         return []
     known = {name.partition(":")[2] for name in model.manifest.features}
-    return [rule.id for rule in classifier.ruleset.rules if rule.id not in known]
+    return [
+        rule.id
+        for rule in classifier.ruleset.rules
+        if (rule.rank > 1 or rule.mutes) and rule.id not in known
+    ]
