@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import structs
 
@@ -12,7 +12,7 @@ from services.classifier.severity.language import detect, primary
 from services.classifier.severity.loading import Ruleset
 from services.classifier.severity.matching import Matcher
 from services.classifier.severity.normalise import Folded
-from services.classifier.severity.schema import RANK
+from services.classifier.severity.schema import RANK, Examples
 from services.classifier.training.dataset import Example
 from shared.errors import Misconfigured
 from shared.events import Channel, Severity, Struct
@@ -61,23 +61,25 @@ class Told(Struct, frozen=True):
 
 def failing_examples(ruleset: Ruleset) -> list[Failure]:
     """Return the examples that do not hold, each rule read on its own so that none hides another."""
-    failed = []
+    failed: list[Failure] = []
     for rule in ruleset.rules:
         alone = Matcher(structs.replace(ruleset, rules=(rule,), themes=()))
         channel = rule.channels[0] if rule.channels else Channel.EMAIL
-        for must, texts in ((True, rule.examples.must), (False, rule.examples.must_not)):
-            for text in texts:
-                folded = Folded(text)
-                if bool(alone.find(folded, detect(folded), channel).hits) != must:
-                    failed.append(Failure(rule=rule.id, what=_MUST[must], text=text))
+        failed += _failing(alone, rule.id, rule.examples, channel)
     for theme in ruleset.themes:
         alone = Matcher(structs.replace(ruleset, rules=(), themes=(theme,)))
-        for must, texts in ((True, theme.examples.must), (False, theme.examples.must_not)):
-            for text in texts:
-                folded = Folded(text)
-                if bool(alone.find(folded, detect(folded), Channel.EMAIL).themes) != must:
-                    failed.append(Failure(rule=theme.id, what=_MUST[must], text=text))
+        failed += _failing(alone, theme.id, theme.examples, Channel.EMAIL)
     return failed
+
+
+def _failing(alone: Matcher, name: str, examples: Examples, channel: Channel) -> Iterator[Failure]:
+    """Yield the examples that do not hold for the one rule or theme that ``alone`` knows."""
+    for must, texts in ((True, examples.must), (False, examples.must_not)):
+        for text in texts:
+            folded = Folded(text)
+            found = alone.find(folded, detect(folded), channel)
+            if bool(found.hits or found.themes) != must:
+                yield Failure(rule=name, what=_MUST[must], text=text)
 
 
 _MUST = {True: "does not hit what it must", False: "hits what it must not"}

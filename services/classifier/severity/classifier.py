@@ -156,14 +156,16 @@ class Classifier:
     ) -> dict[int, tuple[Issue, ...]]:
         """Return the issues of those texts that hold several; all their sentences in one pass."""
         cut: list[tuple[int, list[issues.Part]]] = []
+        sentences: list[Reading] = []
         for number, (reading, opinion) in enumerate(zip(readings, opinions, strict=True)):
             if opinion is not None and issues.worth_splitting(
                 reading.feedback.text, verdicts[number], opinion, reading.found.hits
             ):
                 parts = issues.sentences(reading.feedback.text)
-                if parts and issues.worth_reading(parts, opinion, reading.spans):
+                spans = reading.spans if parts else []
+                if parts and issues.worth_reading(parts, opinion, spans):
                     cut.append((number, parts))
-        sentences = [one for number, parts in cut for one in _parts(readings[number], parts)]
+                    sentences.extend(_parts(reading, parts, spans))
         said = zip(sentences, self.opinions(sentences), strict=True)
         found = {}
         for number, parts in cut:
@@ -219,9 +221,10 @@ class Classifier:
         )
 
 
-def _parts(whole: Reading, parts: Sequence[issues.Part]) -> Iterator[Reading]:
+def _parts(
+    whole: Reading, parts: Sequence[issues.Part], spans: Sequence[tuple[Hit, tuple[int, int]]]
+) -> Iterator[Reading]:
     """Yield each sentence of a text as a reading of its own; what the rules found there, it keeps."""
-    spans = whole.spans
     for part in parts:
         found = Found([hit for hit, (at, _) in spans if part.start <= at < part.end], [], [])
         source = whole.feedback.text[part.start : part.end]

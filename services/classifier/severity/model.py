@@ -137,8 +137,8 @@ class Model:
         temperatures = self.manifest.temperatures
         heat = np.array([temperatures.get(one, 1.0) for one in channels], np.float32)
         return Scores(
-            severity=_softmax(raw[:, :_KIND] / heat[:, None]),
-            kind=_softmax(raw[:, _KIND:_REASON]),
+            severity=softmax(raw[:, :_KIND] / heat[:, None]),
+            kind=softmax(raw[:, _KIND:_REASON]),
             reasons=_sigmoid(raw[:, _REASON:_SENTIMENT]),
             sentiment=np.tanh(raw[:, _SENTIMENT]),
             known=known,
@@ -244,7 +244,8 @@ def _sums(matrix: Floats, rows: tuple[list[int], list[int]]) -> Floats:
     return np.add.reduceat(matrix[flat], starts, axis=0)
 
 
-def _softmax(raw: Floats) -> Floats:
+def softmax(raw: Floats) -> Floats:
+    """Return the probabilities of each row of scores."""
     shifted = np.exp(raw - raw.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), np.float32)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.classifier.drift import shares
-from services.classifier.severity.model import SEVERITIES
+from services.classifier.severity.model import SEVERITIES, softmax
 from services.classifier.training.dataset import Example
 
 Floats = NDArray[np.float32]
@@ -79,12 +79,6 @@ def reference(
 def ranks(examples: Sequence[Example]) -> NDArray[np.intp]:
     """Return the severities as numbers, 0 (low) to 3 (critical)."""
     return np.array([SEVERITIES.index(one.severity) for one in examples])
-
-
-def softmax(raw: Floats) -> Floats:
-    """Return the probabilities of each row of scores."""
-    shifted = np.exp(raw - raw.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), np.float32)
 
 
 def _heat(raw: Floats, targets: NDArray[np.intp]) -> float:

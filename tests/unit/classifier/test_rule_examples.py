@@ -8,6 +8,7 @@ from importlib import resources
 import msgspec
 import pytest
 
+from services.classifier.rulebook import failing_examples
 from services.classifier.severity import rules as packaged
 from services.classifier.severity.language import detect
 from services.classifier.severity.loading import load
@@ -48,6 +49,11 @@ def test_must(rule: RuleSpec, text: str) -> None:
 @pytest.mark.parametrize(("rule", "text"), _cases(must=False), ids=lambda v: getattr(v, "id", ""))
 def test_must_not(rule: RuleSpec, text: str) -> None:
     assert not _hit(rule, text)
+
+
+def test_the_examples_of_the_themes_hold() -> None:
+    assert RULESET.themes
+    assert failing_examples(msgspec.structs.replace(RULESET, rules=())) == []
 
 
 def test_every_reason_has_a_rule() -> None:

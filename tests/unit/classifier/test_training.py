@@ -11,7 +11,7 @@ from msgspec import structs
 from sklearn.linear_model import LogisticRegression
 
 from services.classifier.severity import Classifier
-from services.classifier.severity.model import OUTPUTS, REASONS, SEVERITIES, Model
+from services.classifier.severity.model import OUTPUTS, REASONS, SEVERITIES, Model, softmax
 from services.classifier.training import calibrate, fit, matrix
 from services.classifier.training.compare import compared
 from services.classifier.training.dataset import Example
@@ -104,7 +104,7 @@ def test_probabilities_are_those_of_scikit_learn() -> None:
     scores = model.score(
         [one.terms for one in read.readings], columns, [one.channel for one in read.examples]
     )
-    expected = calibrate.softmax(fit.scores(_weights(), read)[:, : len(SEVERITIES)])
+    expected = softmax(fit.scores(_weights(), read)[:, : len(SEVERITIES)])
     assert scores.severity == pytest.approx(expected, abs=0.02)
     called = scores.severity.argmax(axis=1).tolist()
     assert called == [SEVERITIES.index(one.severity) for one in read.examples]
@@ -177,7 +177,7 @@ def test_the_best_temperature_is_found() -> None:
     """Scores that are twice too sure are divided by about two."""
     random = np.random.default_rng(3)
     raw = random.normal(0, 1.2, (4_000, len(SEVERITIES))).astype(np.float32)
-    chances = calibrate.softmax(raw)
+    chances = softmax(raw)
     actual = [random.choice(len(SEVERITIES), p=row / row.sum()) for row in chances.astype(float)]
     some = [structs.replace(examples()[1], severity=SEVERITIES[rank]) for rank in actual]
     found = calibrate.temperatures(np.asarray(raw * 2, np.float32), some)
