@@ -185,7 +185,8 @@ class Provider:
     ``verify`` raises ``Unauthentic`` or ``KeyNeeded``; ``parse`` raises ``Rejected`` when the whole
     request is unreadable and nothing else, whatever the bytes. ``challenge`` answers a request that
     only proves that the address is ours (None: it is no such request); it is asked first, so it checks
-    the secret itself. ``reply`` is the answer to a request that was taken, None: a JSON summary.
+    the secret itself. ``reply`` is the answer to a request that was taken, None: a JSON summary, which
+    lists every item if ``itemised`` (for senders of our own, who read it).
     ``read`` makes the item of what a ``Fetch`` named, once it was got; it raises ``Rejected``.
     ``secret`` and ``options`` say, for people, what is to be configured; ``pull``: its items are
     fetched by a collector, so there is no address to call and ``verify``/``parse`` may be missing.
@@ -203,6 +204,7 @@ class Provider:
     challenge: Challenge | None = None
     read: Read | None = None
     reply: Reply | None = None
+    itemised: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     pull: bool = False
     secret_from: SecretFrom = SecretFrom.PLATFORM

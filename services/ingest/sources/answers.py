@@ -36,13 +36,17 @@ class BatchAnswer(msgspec.Struct, frozen=True):
     results: Sequence[Result]
 
 
-class HookAnswer(msgspec.Struct, frozen=True):
-    """Body of the answer to a provider: how many of each. Rejected ones are in the dead letters."""
+class HookAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Body of the answer to a provider: how many of each. Rejected ones are in the dead letters.
+
+    ``results`` has one for each item, to senders that want to know.
+    """
 
     accepted: int
     duplicate: int
     rejected: int
     ignored: int
+    results: Sequence[Result] = ()
 
 
 class Refused(Exception):
@@ -107,7 +111,7 @@ def batch(results: Sequence[Result]) -> web.Response:
     )
 
 
-def hook(results: Sequence[Result], ignored: int) -> web.Response:
+def hook(results: Sequence[Result], ignored: int, *, itemised: bool = False) -> web.Response:
     """Return the answer to a provider whose items are all durable, as items or as dead letters."""
     return respond(
         200,
@@ -116,6 +120,7 @@ def hook(results: Sequence[Result], ignored: int) -> web.Response:
             sum(result.status is Status.DUPLICATE for result in results),
             sum(result.status is Status.REJECTED for result in results),
             ignored,
+            results if itemised else (),
         ),
     )
 

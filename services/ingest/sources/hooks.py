@@ -226,7 +226,7 @@ class HookDoor:
             return web.Response(
                 status=reply.status, body=reply.body, content_type=reply.content_type
             )
-        return answers.hook(results, ignored)
+        return answers.hook(results, ignored, itemised=source.provider.itemised)
 
 
 async def _apart(hook: Hook, work: Callable[..., T], *arguments: object) -> T:

@@ -157,6 +157,7 @@ _SEALS: Mapping[str, Callable[[Letter, str], Headers | Sealed]] = {
     "meta": _meta,
     "postmark": _basic,
     "slack": _slack,
+    "staff": _call_record,
     "standard_webhooks": _standard_webhooks,
     "trustpilot": _basic,
     "twilio": _twilio,
