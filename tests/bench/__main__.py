@@ -87,6 +87,8 @@ def run(bench: Bench, parts: Sequence[str]) -> None:
         bench.pipeline()
     if "memory" in parts:
         bench.memory()
+    if "escalate" in parts:
+        bench.escalate()
     for part in INTAKE:
         if part not in parts:
             continue

@@ -21,13 +21,15 @@ from tests.bench.hop import PARTITIONS, Hop, to_argv
 SERVICES = ("services.ingest", "services.classifier", "services.escalation")
 
 
-def settings_of(bootstrap: str, redis_url: str, prefix: str, port: int = 0) -> dict[str, str]:
+def settings_of(
+    bootstrap: str, redis_url: str, prefix: str, port: int = 0, partitions: int = PARTITIONS
+) -> dict[str, str]:
     """Return the environment that the services of one installation are started with."""
     return as_environ(
         {
             "kafka.bootstrap_servers": bootstrap,
             "kafka.topic_prefix": prefix,
-            "kafka.partitions": PARTITIONS,
+            "kafka.partitions": partitions,
             "redis.url": redis_url,
             "redis.namespace": prefix + "tocsin",
             "ingest.port": port or Config().ingest.port,
@@ -36,11 +38,11 @@ def settings_of(bootstrap: str, redis_url: str, prefix: str, port: int = 0) -> d
     )
 
 
-def create_topics(bootstrap: str, prefix: str) -> Names:
+def create_topics(bootstrap: str, prefix: str, partitions: int = PARTITIONS) -> Names:
     """Create all topics of an installation; return their names."""
     names = Names(prefix)
     with TopicAdmin(KafkaSettings(bootstrap_servers=bootstrap)) as admin:
-        admin.apply(admin.plan(names, PARTITIONS))
+        admin.apply(admin.plan(names, partitions))
     return names
 
 

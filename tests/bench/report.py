@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.classify import TITLES, Classifying, Growth, Measured, Scores
+from tests.bench.contestants.casebook import SHARES
+from tests.bench.escalate import Escalating
 from tests.bench.intake import Intake
 from tests.bench.overload import Overload
 from tests.bench.stats import Latency, median
@@ -53,6 +55,7 @@ class Results:
     intake: dict[str, list[Intake]] = field(default_factory=dict)
     overload: Overload | None = None
     classify: Classifying | None = None
+    escalate: Escalating | None = None
     bars: list[Bar] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -80,6 +83,8 @@ def show(results: Results, console: Console, titles: dict[str, str]) -> None:
         console.print(_overload(results.overload))
     if results.classify:
         _show_classifying(results.classify, console)
+    if results.escalate:
+        _show_escalating(results.escalate, console)
     if results.bars:
         console.print(_bars(results.bars))
     for note in results.notes:
@@ -222,6 +227,29 @@ def _qualities(name: str, found: dict[str, Measured]) -> Table:
             title = TITLES[who] + (f", {way}" if way else "")
             table.add_row(title, *_scored(scores), f"{one.rate:,.0f}")
     return table
+
+
+def _show_escalating(found: Escalating, console: Console) -> None:
+    table = _table("Decisions, one core", "input", ("share", "decisions/s"))
+    table.add_row("the mix", "100 %", f"{found.deciding.rate:,.0f}")
+    for what, rate in found.deciding.kinds.items():
+        table.add_row(what, f"{SHARES[what]} %", f"{rate:,.0f}")
+    console.print(table)
+    view, timers = found.rebuilding, found.draining
+    console.print(
+        f"rebuild of {view.cases:,} cases {view.seconds:.1f} s; a case takes {view.case_bytes:,.0f} "
+        f"bytes of Redis in all, its timer {view.timer_bytes:,.0f} of them; "
+        f"{timers.timers:,} timers due at once fired in {timers.seconds:.1f} s"
+    )
+    table = _table("Escalation, ms", "what", ("count", "p50", "p99", "worst"))
+    for what, one in (
+        ("feedback → outcome, no timers due", timers.idle),
+        ("feedback → outcome, all timers due", timers.beside),
+        ("lateness of timers", found.late),
+    ):
+        figures = (f"{one.p50:.1f}", f"{one.p99:.1f}", f"{one.worst:.0f}")
+        table.add_row(what, f"{one.count:,}", *figures)
+    console.print(table)
 
 
 def _scored(scores: Scores) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tests.bench import (
     backlog,
     classify,
+    escalate,
     installations,
     intake,
     latency,
@@ -25,7 +26,7 @@ INTAKE = ("http", "batch", "smtp", "overload")
 ALONE = ("normalise", "classify")
 """Parts that need neither broker nor Redis."""
 TITLES = {who.key: f"{who.title}, {who.guarantee}" for who in ALL}
-PARTS = ("relay", "latency", "cpu", "pipeline", "memory", *INTAKE, *ALONE)
+PARTS = ("relay", "latency", "cpu", "pipeline", "memory", "escalate", *INTAKE, *ALONE)
 RATES = (200.0, 2_000.0)
 BARS = {
     "http": ("intake, single items", 5_000.0),
@@ -48,6 +49,10 @@ class Plan:
     intake_s: float = 15.0
     overload_s: float = 60.0
     classify_passes: int = 5
+    decisions: int = 100_000
+    cases: int = 1_000_000
+    idle_s: float = 20.0
+    late_s: int = 30
 
 
 QUICK = Plan(
@@ -60,6 +65,10 @@ QUICK = Plan(
     intake_s=5.0,
     overload_s=20.0,
     classify_passes=2,
+    decisions=20_000,
+    cases=100_000,
+    idle_s=10.0,
+    late_s=10,
 )
 
 
@@ -167,6 +176,28 @@ class Bench:
                     found = pipeline.measure(self.arena, port, topic, RATES[0], self.plan.latency_s)
                 print(f"  {title}: p50 {found.p50:.1f} p99 {found.p99:.1f} ms", flush=True)
                 self.results.pipeline.setdefault(title, []).append(found)
+
+    def escalate(self) -> None:
+        """Measure decisions, the view and its rebuild, timers that are due at once and one by one."""
+        plan = self.plan
+        self.results.escalate = found = escalate.measure(
+            self.arena,
+            self.cluster,
+            self.redis_url,
+            escalate.Size(plan.decisions, plan.cases, plan.idle_s, plan.late_s),
+        )
+        ratio = found.draining.beside.p99 / found.draining.idle.p99
+        for what, value, sense, bound, unit in (
+            ("decisions, one core", found.deciding.rate, "≥", 50_000.0, "/s"),
+            ("view: a pending timer", found.rebuilding.timer_bytes, "≤", 250.0, " B"),
+            ("view: rebuild", found.rebuilding.rate, "≥", 20_000.0, " cases/s"),
+            ("timers due at once", found.draining.rate, "≥", 10_000.0, "/s"),
+            ("timers due at once: missed", found.draining.missed, "≤", 0, ""),
+            ("timers due at once: doubled", found.draining.doubled, "≤", 0, ""),
+            ("feedback beside due timers : idle, p99", ratio, "≤", 2.0, " ×"),
+            ("lateness of timers, p99", found.late.p99, "≤", 1_000.0, " ms"),
+        ):
+            self.results.bars.append(bar(what, value, sense, bound, unit))
 
     def intake(self, kind: str) -> None:
         """Measure one door of a single ingest process; batches beside kafka-python alone."""
