@@ -420,18 +420,23 @@ class FeedbackClassifiedV1(Struct, frozen=True, tag_field="type", tag="feedback.
 
 
 class OutcomeKind(enum.StrEnum):
-    """What became of an accepted feedback; exactly one per feedback id."""
+    """What became of an accepted feedback; exactly one per feedback id.
+
+    ``forwarded``: its case was merged into one of another customer, which takes it from here.
+    """
 
     CASE_OPENED = "case_opened"
     CASE_ATTACHED = "case_attached"
     CASE_REOPENED = "case_reopened"
+    FORWARDED = "forwarded"
     NO_CASE = "no_case"
 
 
 class NoCaseReason(enum.StrEnum):
     """Why a feedback opened no case. It is counted all the same.
 
-    ``machine``: no person wrote it; ``own_side``: we did; ``deleted``: no live case lists the item.
+    ``machine``: no person wrote it; ``own_side``: we did; ``deleted``: no live case lists the item;
+    ``erased``: it was received before its customer was erased.
     """
 
     PRAISE = "praise"
@@ -441,10 +446,14 @@ class NoCaseReason(enum.StrEnum):
     MACHINE = "machine"
     OWN_SIDE = "own_side"
     DELETED = "deleted"
+    ERASED = "erased"
 
 
 class FeedbackOutcome(Struct, frozen=True, tag_field="type", tag="feedback.outcome.v1"):
-    """The one outcome of one feedback (topic ``feedback.outcomes``; dead letters are the other)."""
+    """The one outcome of one feedback (topic ``feedback.outcomes``; dead letters are the other).
+
+    ``case_id`` is the most urgent one when several issues opened a bundle: the rest are ``others``.
+    """
 
     feedback_id: str
     tenant: str
@@ -455,6 +464,7 @@ class FeedbackOutcome(Struct, frozen=True, tag_field="type", tag="feedback.outco
     decided_at: int
     case_id: str | None = None
     no_case_reason: NoCaseReason | None = None
+    others: tuple[str, ...] = ()
 
 
 class SeverityCorrected(Struct, frozen=True, tag_field="type", tag="severity.corrected.v1"):
@@ -524,12 +534,24 @@ class IdentityLink(Struct, frozen=True, tag_field="type", tag="identity.link.v1"
 
 
 class CaseState(enum.StrEnum):
-    """Life of a case. Later states of the closed loop are added between these."""
+    """Life of a case: how far the work on it is.
+
+    ``open``: nobody has taken it; ``acknowledged`` … ``offered``: somebody works on it;
+    ``resolved``: done, and the customer is still to be told; ``communicated``: told, promises are open;
+    ``merged``: another case goes on for it.
+    """
 
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
+    INVESTIGATING = "investigating"
+    WAITING_CUSTOMER = "waiting_customer"
+    WAITING_THIRD_PARTY = "waiting_third_party"
+    CLARIFIED = "clarified"
+    OFFERED = "offered"
     RESOLVED = "resolved"
+    COMMUNICATED = "communicated"
     CLOSED = "closed"
+    MERGED = "merged"
 
 
 class EscalationStatus(enum.StrEnum):
@@ -560,6 +582,11 @@ class TimerKind(enum.StrEnum):
     FOLLOW_UP_DUE = "follow_up_due"
     FOLLOW_UP_MISSED = "follow_up_missed"
     CLOSE = "close"
+    SNOOZE_END = "snooze_end"
+    WAIT_END = "wait_end"
+    NUDGE = "nudge"
+    HELD = "held"
+    FORGET = "forget"
 
 
 class Timer(Struct, frozen=True):
@@ -571,11 +598,39 @@ class Timer(Struct, frozen=True):
     ref: int = 0
 
 
+class Step(Struct, frozen=True):
+    """One rung of a ladder: who is notified, and how long they have to acknowledge.
+
+    Targets are names of people, teams or rotas; ``gate`` names the calendar outside of which the step
+    is not taken (critical cases ignore it).
+    """
+
+    targets: tuple[str, ...]
+    wait_ms: int
+    gate: str | None = None
+
+
+class Ladder(Struct, frozen=True):
+    """The steps of an escalation as they were when its epoch began: a later policy changes nothing.
+
+    ``repeat`` counts the further rounds after the first; ``repeat_ms`` is the interval of the
+    notifications once it is exhausted; ``ack_expiry_ms`` None: an acknowledgement holds for good.
+    """
+
+    name: str
+    steps: tuple[Step, ...] = ()
+    repeat: int = 2
+    repeat_ms: int = 86_400_000
+    ack_expiry_ms: int | None = None
+    exhausted: tuple[str, ...] = ()
+
+
 class Escalation(Struct, frozen=True):
     """State of a case's escalation: ``epoch`` counts restarts, ``step`` the rung reached in it.
 
     A run begins at opening, a raised severity or a reopening: its time is ``started_at`` and its
-    first epoch ``first_epoch``. The cap on re-escalation counts from there.
+    first epoch ``first_epoch``. The cap on re-escalation counts from there. ``held_since``: the step
+    waits for a gate to open or a mute window to end, and is looked at again then.
     """
 
     status: EscalationStatus = EscalationStatus.NONE
@@ -585,6 +640,17 @@ class Escalation(Struct, frozen=True):
     rounds: int = 0
     started_at: int | None = None
     policy: str = ""
+    ladder: Ladder | None = None
+    held_since: int | None = None
+    acknowledged_at: int | None = None
+
+
+class Via(enum.StrEnum):
+    """How a follow-up reaches the customer."""
+
+    CALL = "call"
+    MESSAGE = "message"
+    SURVEY = "survey"
 
 
 class FollowUp(Struct, frozen=True):
@@ -595,6 +661,156 @@ class FollowUp(Struct, frozen=True):
     due_at: int
     state: FollowUpState = FollowUpState.SCHEDULED
     changed_at: int | None = None
+    via: Via | None = None
+    reason: str | None = None
+
+
+class ClockKind(enum.StrEnum):
+    """The promises that are measured; what starts, stops and pauses each is in the architecture page.
+
+    ``receipt``: the customer is told that the message has arrived; ``thank_you``: praise and
+    suggestions are answered.
+    """
+
+    RECEIPT = "receipt"
+    FIRST_RESPONSE = "first_response"
+    NEXT_RESPONSE = "next_response"
+    UPDATE = "update"
+    FIRST_RESOLUTION = "first_resolution"
+    TOTAL_RESOLUTION = "total_resolution"
+    THANK_YOU = "thank_you"
+
+
+class ClockState(enum.StrEnum):
+    """Where a clock stands."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    FULFILLED = "fulfilled"
+    CANCELLED = "cancelled"
+
+
+class Clock(Struct, frozen=True):
+    """One instance of a promise: elapsed is the time it was active *and* its calendar open.
+
+    ``calendar`` is ``name@version``, "" runs round the clock. ``intervals`` are the finished active
+    ones; ``since`` is the start of the present one (kept when fulfilled, so that a bounced reply lets
+    it go on as if it had never been answered). ``due_at`` is the first instant at which the
+    elapsed time is ``target_ms``, None while paused; ``next_at`` the next warning or breach. A breach
+    is recorded once and stays.
+    """
+
+    kind: ClockKind
+    instance: str
+    target_ms: int
+    started_at: int
+    calendar: str = ""
+    state: ClockState = ClockState.RUNNING
+    intervals: tuple[tuple[int, int], ...] = ()
+    since: int | None = None
+    due_at: int | None = None
+    next_at: int | None = None
+    warned: int = 0
+    breached_at: int | None = None
+    ended_at: int | None = None
+    policy: str = ""
+    retargeted: bool = False
+
+
+class ClockChangeKind(enum.StrEnum):
+    """What happened to a clock."""
+
+    ACTIVATED = "activated"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    TARGET_APPLIED = "target_applied"
+    WARNED = "warned"
+    BREACHED = "breached"
+    FULFILLED = "fulfilled"
+    REVOKED = "revoked"
+    CANCELLED = "cancelled"
+
+
+class ClockChange(Struct, frozen=True):
+    """One record of a clock, in the event that caused it; ``at`` is the instant that counts for it."""
+
+    clock: ClockKind
+    instance: str
+    change: ClockChangeKind
+    at: int
+    target_ms: int
+    due_at: int | None = None
+    elapsed_ms: int | None = None
+    percent: int | None = None
+
+
+class Solution(enum.StrEnum):
+    """What a customer can be offered."""
+
+    REFUND = "refund"
+    REPLACEMENT = "replacement"
+    COMPENSATION = "compensation"
+    DISCOUNT = "discount"
+    REDO = "redo"
+    APOLOGY = "apology"
+    EXPLANATION = "explanation"
+
+
+class Clarification(Struct, frozen=True):
+    """What was asked and answered to understand the matter, or why that was not needed."""
+
+    asked: str | None = None
+    answered: str | None = None
+    not_needed: str | None = None
+
+
+class Offer(Struct, frozen=True):
+    """The choice of solutions: offered, chosen by the customer, approved by somebody, fulfilled."""
+
+    options: tuple[Solution, ...] = ()
+    chosen: Solution | None = None
+    approved_by: str | None = None
+    fulfilled_at: int | None = None
+
+
+class Resolution(Struct, frozen=True):
+    """How a matter was resolved; outcome, reason and next step are required.
+
+    ``root_cause`` and ``prevention``: why it happened, and what was done that it does not again.
+    """
+
+    outcome: str
+    reason: str
+    next_step: str
+    root_cause: str | None = None
+    prevention: str | None = None
+
+
+class Verdict(enum.StrEnum):
+    """What becomes of a suggestion."""
+
+    ACCEPTED = "accepted"
+    PLANNED = "planned"
+    DECLINED = "declined"
+
+
+class Reply(Struct, frozen=True):
+    """A message of ours to the customer. ``clocks`` are those it fulfilled, as ``kind/instance``."""
+
+    at: int
+    by: str
+    id: str
+    channel: Channel | None = None
+    clocks: tuple[str, ...] = ()
+    bounced: bool = False
+
+
+class Refused(Struct, frozen=True):
+    """A command of late that was refused, for whoever sent it and asks the case."""
+
+    command_id: str
+    refusal: str
+    detail: str = ""
 
 
 class Cause(enum.StrEnum):
@@ -622,6 +838,22 @@ class Cause(enum.StrEnum):
     DELETION = "deletion"
     MACHINE = "machine"
     OWN_SIDE = "own_side"
+    SPLIT = "split"
+    MERGED = "merged"
+    REPLY = "reply"
+    BOUNCE = "bounce"
+    CLOCK = "clock"
+    GATE = "gate"
+    MUTED = "muted"
+    NO_ONE_ON_CALL = "no_one_on_call"
+    RETARGET = "retarget"
+    WAIT_OVER = "wait_over"
+    NO_RESPONSE = "no_response"
+    SNOOZE_OVER = "snooze_over"
+    THANKED = "thanked"
+    AUDIT = "audit"
+    LOOP_SUSPECTED = "loop_suspected"
+    RETENTION = "retention"
 
 
 class FeedbackRef(Struct, frozen=True):
@@ -646,9 +878,20 @@ class Case(Struct, frozen=True, tag_field="type", tag="case.v1"):
 
     ``feedback_count`` counts what the customer sent: no revisions, machines or replies of ours.
     ``backfilled``: all it knows is imported history, so nobody is paged until something new comes.
+    ``waiting_since`` is the oldest message of the customer that nobody has answered. Cases that one
+    message opened share their ``bundle``; ``aliases`` are the cases that were merged into this one.
+    ``legal_hold``: the reason why it must not be erased. ``set_by``: who set the severity by hand.
     """
 
     MAX_REFS: ClassVar[int] = 20
+    UNRESOLVED: ClassVar[frozenset[CaseState]] = frozenset({
+        CaseState.OPEN, CaseState.ACKNOWLEDGED, CaseState.INVESTIGATING, CaseState.WAITING_CUSTOMER,
+        CaseState.WAITING_THIRD_PARTY, CaseState.CLARIFIED, CaseState.OFFERED,
+    })  # fmt: skip
+    SETTLING: ClassVar[frozenset[CaseState]] = frozenset({
+        CaseState.RESOLVED, CaseState.COMMUNICATED,
+    })  # fmt: skip
+    ENDED: ClassVar[frozenset[CaseState]] = frozenset({CaseState.CLOSED, CaseState.MERGED})
 
     case_id: str
     tenant: str
@@ -678,11 +921,45 @@ class Case(Struct, frozen=True, tag_field="type", tag="case.v1"):
     closed_at: int | None = None
     reopen_count: int = 0
     backfilled: bool = False
+    clocks: tuple[Clock, ...] = ()
+    assignee: str | None = None
+    team: str | None = None
+    language: str | None = None
+    themes: tuple[str, ...] = ()
+    waiting_since: int | None = None
+    clarification: Clarification | None = None
+    offer: Offer | None = None
+    outcome: Resolution | None = None
+    verdict: Verdict | None = None
+    communicated_at: int | None = None
+    investigating: bool = False
+    wait_until: int | None = None
+    nudges: int = 0
+    snoozed_until: int | None = None
+    replies: tuple[Reply, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    bundle: str | None = None
+    part: int = 0
+    follow_up_of: str | None = None
+    merged_into: str | None = None
+    aliases: tuple[str, ...] = ()
+    reopened_at: tuple[int, ...] = ()
+    quarantined: bool = False
+    legal_hold: str | None = None
+    set_by: str | None = None
+    may_auto_respond: bool = True
 
     @property
     def next_due_at(self) -> int | None:
         """Return the earliest deadline of the case, or None when nothing is pending."""
-        return min((timer.due_at for timer in self.timers), default=None)
+        first = None
+        for timer in self.timers:
+            if first is None or timer.due_at < first:
+                first = timer.due_at
+        for clock in self.clocks:
+            if clock.next_at is not None and (first is None or clock.next_at < first):
+                first = clock.next_at
+        return first
 
 
 class CaseEventKind(enum.StrEnum):
@@ -705,6 +982,35 @@ class CaseEventKind(enum.StrEnum):
     FOLLOW_UP_WAIVED = "followup.waived"
     FOLLOW_UP_MISSED = "followup.missed"
     COMMAND_REFUSED = "command.refused"
+    SEVERITY_CORRECTED = "case.severity_corrected"
+    ASSIGNED = "case.assigned"
+    INVESTIGATING = "case.investigating"
+    WAITING = "case.waiting"
+    WAIT_OVER = "case.wait_over"
+    CLARIFIED = "case.clarified"
+    OFFERED = "case.offered"
+    REPLIED = "case.replied"
+    REPLY_BOUNCED = "case.reply_bounced"
+    COMMUNICATED = "case.communicated"
+    NOTED = "case.noted"
+    DECIDED = "case.decided"
+    SNOOZED = "case.snoozed"
+    SNOOZE_OVER = "case.snooze_over"
+    MERGED = "case.merged"
+    ABSORBED = "case.absorbed"
+    UNMERGED = "case.unmerged"
+    HELD_FOR_LAW = "case.legal_hold"
+    REPAIRED = "case.repaired"
+    QUARANTINED = "case.quarantined"
+    RECEIPT_DUE = "receipt.due"
+    RECEIPT_SENT = "receipt.sent"
+    NUDGE_DUE = "nudge.due"
+    CLOCK_WARNED = "clock.warned"
+    CLOCK_BREACHED = "clock.breached"
+    CLOCK_RETARGETED = "clock.retargeted"
+    STEP_SKIPPED = "escalation.step_skipped"
+    STEP_HELD = "escalation.step_held"
+    NOTIFICATION_SUPPRESSED = "notification.suppressed"
 
 
 class Refusal(enum.StrEnum):
@@ -714,6 +1020,13 @@ class Refusal(enum.StrEnum):
     WRONG_STATE = "wrong_state"
     SEQ_MISMATCH = "seq_mismatch"
     NO_SUCH_FOLLOW_UP = "no_such_follow_up"
+    MISSING = "missing"
+    INVALID = "invalid"
+    NOT_CLARIFIED = "not_clarified"
+    CYCLE = "cycle"
+    OTHER_TENANT = "other_tenant"
+    NOT_ALLOWED = "not_allowed"
+    LEGAL_HOLD = "legal_hold"
 
 
 class CaseEvent(Struct, frozen=True, tag_field="type", tag="case.event.v1"):
@@ -721,7 +1034,10 @@ class CaseEvent(Struct, frozen=True, tag_field="type", tag="case.event.v1"):
 
     ``at`` is business time (a deadline that fell due carries the deadline); ``recorded_at`` is when
     the decision was made. ``case_seq`` is contiguous per case: discard what is not above the last.
-    A refused command on an unknown case has ``case`` None and ``case_seq`` 0.
+    A refused command on an unknown case has ``case`` None and ``case_seq`` 0. ``clocks`` are the
+    changes of clocks that came with it. ``policy`` is the version that was in force, ``facts`` what
+    else the decision was told (how much work people had); a replay needs both. ``detail`` says in
+    words what the rest does not.
     """
 
     event_id: str
@@ -743,19 +1059,56 @@ class CaseEvent(Struct, frozen=True, tag_field="type", tag="case.event.v1"):
     refusal: Refusal | None = None
     note: str | None = None
     feedback_received_at: int | None = None
+    clocks: tuple[ClockChange, ...] = ()
+    policy: str = ""
+    facts: dict[str, int] = {}
+    detail: str = ""
 
 
 class CommandKind(enum.StrEnum):
-    """What a person or an integration can ask of a case."""
+    """What a person or an integration can ask of a case.
+
+    ``absorb``, ``absorbed`` and ``forward`` are what the cases of two customers say to each other
+    when they are merged; nobody else sends them. ``audit`` is the auditor's.
+    """
 
     ACKNOWLEDGE = "acknowledge"
     RESOLVE = "resolve"
     FOLLOW_UP_DONE = "follow_up_done"
     FOLLOW_UP_WAIVE = "follow_up_waive"
+    RECEIPT = "receipt"
+    REPLY = "reply"
+    BOUNCE = "bounce"
+    ASSIGN = "assign"
+    DELEGATE = "delegate"
+    INVESTIGATE = "investigate"
+    WAIT = "wait"
+    CLARIFY = "clarify"
+    OFFER = "offer"
+    COMMUNICATE = "communicate"
+    DECIDE = "decide"
+    REOPEN = "reopen"
+    CLOSE = "close"
+    NOTE = "note"
+    SNOOZE = "snooze"
+    MERGE = "merge"
+    UNMERGE = "unmerge"
+    CORRECT_SEVERITY = "correct_severity"
+    REAPPLY = "reapply"
+    HOLD = "hold"
+    RELEASE = "release"
+    ABSORB = "absorb"
+    ABSORBED = "absorbed"
+    FORWARD = "forward"
+    AUDIT = "audit"
 
 
 class CaseCommand(Struct, frozen=True, tag_field="type", tag="case.command.v1"):
-    """A request to change a case (topic ``case.commands``); idempotent by ``command_id``."""
+    """A request to change a case (topic ``case.commands``); idempotent by ``command_id``.
+
+    Which of the optional fields a kind needs is told by a refusal that names the missing one.
+    ``until`` ends a wait or a snooze; ``case`` is the other one of a merge, as a snapshot.
+    """
 
     command_id: str
     tenant: str
@@ -766,6 +1119,59 @@ class CaseCommand(Struct, frozen=True, tag_field="type", tag="case.command.v1"):
     expected_seq: Int64 | None = None
     follow_up: Int64 | None = None
     note: str | None = None
+    assignee: str | None = None
+    team: str | None = None
+    until: Int64 | None = None
+    on: str | None = None
+    clarification: Clarification | None = None
+    offer: Offer | None = None
+    resolution: Resolution | None = None
+    verdict: Verdict | None = None
+    severity: Severity | None = None
+    kind_is: Kind | None = None
+    reasons: tuple[Reason, ...] = ()
+    into: str | None = None
+    case: Case | None = None
+    feedback: FeedbackRef | None = None
+    message_id: str | None = None
+    channel: Channel | None = None
+
+
+class EraseCustomer(Struct, frozen=True, tag_field="type", tag="customer.erase.v1"):
+    """A request to erase all that is kept of a customer (topic ``case.commands``)."""
+
+    command_id: str
+    tenant: str
+    record_key: str
+    actor: str
+    at: Int64
+    reason: str
+
+
+class CustomerErased(Struct, frozen=True, tag_field="type", tag="customer.erased.v1"):
+    """The receipt of an erasure, and the mark by which no replay brings it back.
+
+    It stands in ``case.state`` under the record key. What was received up to ``erased_at`` opens no
+    case any more. ``refused``: nothing was erased, for this reason (a legal hold).
+    """
+
+    command_id: str
+    tenant: str
+    record_key: str
+    actor: str
+    erased_at: Int64
+    reason: str
+    cases: tuple[str, ...] = ()
+    refused: str | None = None
+
+
+class PolicyVersion(Struct, frozen=True, tag_field="type", tag="policy.version.v1"):
+    """A policy that was in force from ``at`` on (topic ``policies``), whole, under its version."""
+
+    version: str
+    at: Int64
+    policy: msgspec.Raw
+    by: str = ""
 
 
 # --------------------------------------------------------------------------- dead letters
@@ -804,6 +1210,9 @@ Event = (
     | Case
     | CaseEvent
     | CaseCommand
+    | EraseCustomer
+    | CustomerErased
+    | PolicyVersion
     | DeadLetter
     | Original
     | Watermark

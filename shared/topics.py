@@ -3,7 +3,8 @@
 Topics that concern one customer are co-partitioned: the record key is ``tenant:customer_key``, all
 have the same number of partitions, and output partition = input partition. ``case.state`` is keyed
 by case id and ``feedback.corrections`` by correction id for compaction, ``feedback.outcomes`` by
-feedback id; they are written to the customer's partition explicitly.
+feedback id; they are written to the customer's partition explicitly. The marks of erased customers
+stand in ``case.state`` under their record key.
 """
 
 from __future__ import annotations
@@ -66,9 +67,17 @@ FEEDBACK_OUTCOMES = Topic(
 FEEDBACK_CORRECTIONS = Topic(
     "feedback.corrections", (events.SeverityCorrected,), "correction id", -1, Cleanup.COMPACT
 )
-CASE_COMMANDS = Topic("case.commands", (events.CaseCommand,), "tenant:customer", 14 * DAY_MS)
+CASE_COMMANDS = Topic(
+    "case.commands",
+    (events.CaseCommand, events.EraseCustomer),
+    "tenant:customer",
+    14 * DAY_MS,
+)
 CASE_EVENTS = Topic("case.events", (events.CaseEvent,), "tenant:customer", 400 * DAY_MS)
-CASE_STATE = Topic("case.state", (events.Case,), "case id", -1, Cleanup.COMPACT)
+CASE_STATE = Topic(
+    "case.state", (events.Case, events.CustomerErased), "case id", -1, Cleanup.COMPACT
+)
+POLICIES = Topic("policies", (events.PolicyVersion,), "policy version", -1, Cleanup.COMPACT)
 ESCALATIONS = Topic("escalations", (events.CaseEvent,), "tenant:customer", 45 * DAY_MS)
 FOLLOWUPS = Topic("followups", (events.CaseEvent,), "tenant:customer", 45 * DAY_MS)
 FEEDBACK_ORIGINALS = Topic("feedback.originals", (events.Original,), "digest", 30 * DAY_MS)
@@ -84,6 +93,7 @@ ALL: tuple[Topic, ...] = (
     CASE_COMMANDS,
     CASE_EVENTS,
     CASE_STATE,
+    POLICIES,
     ESCALATIONS,
     FOLLOWUPS,
     FEEDBACK_ORIGINALS,

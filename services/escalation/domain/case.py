@@ -6,36 +6,53 @@ event, so that the last event's snapshot is the new state of the case.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
 
 import msgspec
 
 from shared import ids
 from shared.events import (
     Case,
+    CaseCommand,
     CaseEvent,
     CaseEventKind,
     Cause,
+    Clock,
+    ClockChange,
     FollowUp,
     Refusal,
     Timer,
     TimerKind,
 )
 
+_set = msgspec.structs.force_setattr
+_NO_FACTS: Final[Mapping[str, int]] = MappingProxyType({})
+
 
 @dataclass(frozen=True)
 class Origin:
-    """The input that a decision answers, as its events name it; all None for a timer."""
+    """The input that a decision answers, as its events name it; all None for a timer.
+
+    ``policy`` is the version in force; ``facts`` what else the decision was told: how many live cases
+    people have, as ``name/severity``.
+    """
 
     feedback_id: str | None = None
     feedback_received_at: int | None = None
     command_id: str | None = None
     actor: str | None = None
+    policy: str = ""
+    facts: Mapping[str, int] = field(default_factory=lambda: _NO_FACTS)
 
 
 class Draft:
     """One case under change at ``now``.
+
+    The case is copied when it is first changed after an event (or the start), since that holds it.
 
     Args:
         case: the snapshot to start from; ``case_seq`` 0 for a case about to be opened.
@@ -49,10 +66,18 @@ class Draft:
         self.now = now
         self.origin = origin
         self.events: list[CaseEvent] = []
+        self.sent: list[CaseCommand] = []
+        self._own = False
+        self._clocks: list[ClockChange] = []
 
     def change(self, **fields: Any) -> None:
         """Replace fields of the case."""
-        self.case = msgspec.structs.replace(self.case, **fields)
+        if not self._own:
+            self.case = copy.copy(self.case)
+            self._own = True
+        case = self.case
+        for name, value in fields.items():
+            _set(case, name, value)
 
     def emit(
         self,
@@ -66,10 +91,13 @@ class Draft:
         follow_up: FollowUp | None = None,
         refusal: Refusal | None = None,
         note: str | None = None,
+        detail: str = "",
     ) -> None:
         """Append the next event of the case; ``at`` is the deadline that passed, default now."""
         self.change(case_seq=self.case.case_seq + 1)
-        case = self.case
+        case, origin = self.case, self.origin
+        self._own = False
+        changed, self._clocks = tuple(self._clocks), []
         self.events.append(
             CaseEvent(
                 event_id=ids.case_event_id(case.tenant, case.case_id, case.case_seq),
@@ -81,18 +109,26 @@ class Draft:
                 recorded_at=self.now,
                 cause=cause,
                 case=case,
-                feedback_id=self.origin.feedback_id,
-                command_id=self.origin.command_id,
-                actor=self.origin.actor,
+                feedback_id=origin.feedback_id,
+                command_id=origin.command_id,
+                actor=origin.actor,
                 epoch=epoch,
                 step=step,
                 targets=targets,
                 follow_up=follow_up,
                 refusal=refusal,
                 note=note,
-                feedback_received_at=self.origin.feedback_received_at,
+                feedback_received_at=origin.feedback_received_at,
+                clocks=changed,
+                policy=origin.policy,
+                facts=dict(origin.facts) if origin.facts else {},
+                detail=detail,
             )
         )
+
+    def send(self, command: CaseCommand) -> None:
+        """Have a command sent to another case, in the same transaction."""
+        self.sent.append(command)
 
     def arm(self, kind: TimerKind, due_at: int, ref: int = 0) -> None:
         """Add a timer under a version never used before in this case."""
@@ -102,26 +138,52 @@ class Draft:
 
     def disarm(self, *kinds: TimerKind, ref: int | None = None) -> None:
         """Drop the timers of these kinds; with ``ref`` only those that belong to it."""
-        self.change(
-            timers=tuple(
-                timer
-                for timer in self.case.timers
-                if timer.kind not in kinds or (ref is not None and timer.ref != ref)
-            )
-        )
-
-    def take_due(self, last_version: int) -> Timer | None:
-        """Remove and return the earliest timer that is due, or None.
-
-        Timers armed after ``last_version`` wait for the next poll, so one poll ends.
-        """
-        due = [
+        timers = self.case.timers
+        kept = tuple(
             timer
-            for timer in self.case.timers
-            if timer.due_at <= self.now and timer.version <= last_version
-        ]
-        if not due:
-            return None
-        first = min(due, key=lambda timer: (timer.due_at, timer.version))
-        self.change(timers=tuple(timer for timer in self.case.timers if timer is not first))
+            for timer in timers
+            if timer.kind not in kinds or (ref is not None and timer.ref != ref)
+        )
+        if len(kept) != len(timers):
+            self.change(timers=kept)
+
+    def is_armed(self, kind: TimerKind) -> bool:
+        """Tell whether a timer of this kind is pending."""
+        return any(timer.kind is kind for timer in self.case.timers)
+
+    def put_clock(self, clock: Clock, change: ClockChange | None = None) -> None:
+        """Put a clock in the place of its last state, else at the end; its change goes along."""
+        clocks = self.case.clocks
+        place = next(
+            (
+                at
+                for at, one in enumerate(clocks)
+                if one.kind is clock.kind and one.instance == clock.instance
+            ),
+            len(clocks),
+        )
+        self.change(clocks=(*clocks[:place], clock, *clocks[place + 1 :]))
+        if change is not None:
+            self._clocks.append(change)
+
+    def take_due(self, last_version: int) -> Timer | Clock | None:
+        """Return the earliest deadline that has passed, or None; a timer is removed.
+
+        Timers armed after ``last_version`` wait for the next poll, so one poll ends; a clock ends by
+        itself: each of its instants comes once.
+        """
+        first: Timer | Clock | None = None
+        first_at = self.now
+        for clock in self.case.clocks:
+            if clock.next_at is not None and (
+                clock.next_at < first_at or (first is None and clock.next_at == first_at)
+            ):
+                first, first_at = clock, clock.next_at
+        for timer in self.case.timers:
+            if timer.version <= last_version and (
+                timer.due_at < first_at or (first is None and timer.due_at == first_at)
+            ):
+                first, first_at = timer, timer.due_at
+        if isinstance(first, Timer):
+            self.change(timers=tuple(timer for timer in self.case.timers if timer is not first))
         return first
