@@ -104,9 +104,10 @@ def _line(value: Id | None) -> str | None:
 
 
 def _customer(customer: str | None) -> tuple[Alias, ...]:
-    """Return who the customer is; staff vouch for it, and one identifier links nothing.
+    """Return who the customer is.
 
-    It is no ``author``: of posts and reviews that would be shown, and here it may be a number.
+    It is no ``author``: of posts and reviews that would be shown, and here it may be a number. Of
+    aliases only verified ones count; a single one never links anybody.
     """
     return () if customer is None else (Alias(customer, verified=True),)
 
