@@ -17,8 +17,6 @@ from itertools import count, takewhile
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from services.escalation.domain import calendar
 from services.escalation.domain.calendar import DAY, Calendar, Window, WorkingTime, utc_ms
 from shared.events import Struct
@@ -214,11 +212,9 @@ def _wrong_rotation(rotation: Rotation) -> Iterator[str]:
         yield f"every: {rotation.every} is not between 1 and {_LONGEST}"
     if not _is_local_time(rotation.starts):
         yield f"starts: {rotation.starts!r} is no local time; write it as 2026-01-05T09:00"
-    hours = _hours(rotation)
-    if not hours.always_open and not any(hours.week):
+    if rotation.during is not None and not any(rotation.during):
         yield "during: no window at all; give at least one, or leave it out"
-        hours = msgspec.structs.replace(hours, always_open=True)
-    for wrong in calendar.problems(hours):
+    for wrong in calendar.problems(_hours(rotation)):
         yield f"during.{wrong}" if wrong.startswith("week") else wrong
 
 
@@ -242,9 +238,8 @@ def _is_local_time(text: str) -> bool:
 
 def _hours(rotation: Rotation) -> Calendar:
     """Return when a rotation has somebody on duty."""
-    always = rotation.during is None
     week = rotation.during or ()
-    return Calendar(name=rotation.name, zone=rotation.zone, week=week, always_open=always)
+    return Calendar(name=rotation.name, zone=rotation.zone, week=week, always_open=not any(week))
 
 
 def _overriding(rota: Rota, at_ms: int) -> Override | None:
