@@ -72,7 +72,7 @@ class Model:
             for limit in (1, 99):
                 assert list(view.due(number, self.checkpoint, now, limit)) == self.due(now, limit)
         standing = view.standing(number, self.checkpoint)
-        live = [held for held in self.cases.values() if held.state is not CaseState.CLOSED]
+        live = [held for held in self.cases.values() if held.state not in Case.ENDED]
         expected: dict[tuple[str, str], int] = {}
         oldest: dict[str, int] = {}
         for held in live:

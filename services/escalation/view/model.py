@@ -8,17 +8,19 @@ view that was lost, or is older than the worker thinks, is noticed before anythi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from shared.events import Case, CaseState
+from shared.events import Case, CaseState, Severity
 
+UNACKNOWLEDGED = CaseState.OPEN
 BACKFILLED = "backfilled"
 """How an open case stands that nobody is asked to acknowledge; every other stands by its state."""
-STANDINGS = (CaseState.OPEN, CaseState.ACKNOWLEDGED, CaseState.RESOLVED, BACKFILLED)
+STANDINGS = (*(state for state in CaseState if state not in Case.ENDED), BACKFILLED)
+"""How a live case can stand."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -39,21 +41,29 @@ class Checkpoint(msgspec.Struct, frozen=True):
 class Changes:
     """What to write: whole snapshots, removed cases, feedback that has its outcome now.
 
-    ``outcomes`` maps a feedback id to the time in ms until which it has to be remembered.
+    ``outcomes`` maps a feedback id to the time in ms until which it has to be remembered, ``erased``
+    the record key of an erased customer to the time of the erasure. ``encoded`` may hold the JSON of
+    cases by id, for who has it already.
     """
 
     cases: Sequence[Case] = ()
     removed: Sequence[str] = ()
     outcomes: Mapping[str, int] = field(default_factory=dict)
+    erased: Mapping[str, int] = field(default_factory=dict)
+    encoded: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Found:
-    """What was read, with the checkpoint it is true for (None: there is no view)."""
+    """What was read, with the checkpoint it is true for (None: there is no view).
+
+    ``erased`` has those of the record keys whose customer was erased, with the time in ms.
+    """
 
     checkpoint: Checkpoint | None
     decided: frozenset[str]
     cases: Mapping[str, Mapping[str, Case]]
+    erased: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,24 @@ class Standing:
     open: Mapping[tuple[str, str], int]
     oldest_unacknowledged: Mapping[str, int]
     timers: int
+
+
+class Place(NamedTuple):
+    """Where a case is in a list that is sorted by opening: lists go on behind a place."""
+
+    opened_at: int
+    case_id: str
+
+
+def place_of(case: Case) -> Place:
+    """Return the place of a case."""
+    return Place(case.opened_at, case.case_id)
+
+
+def standing_of(case: Case) -> str:
+    """Return how a case stands: its state, or ``BACKFILLED``."""
+    quiet = case.backfilled and case.state is UNACKNOWLEDGED
+    return BACKFILLED if quiet else case.state
 
 
 class View(Protocol):
@@ -88,6 +116,39 @@ class View(Protocol):
 
     def standing(self, partition: int, checkpoint: Checkpoint) -> Standing:
         """Return the counts for the gauges."""
+        ...
+
+    def load(self, partition: int, checkpoint: Checkpoint) -> Mapping[tuple[str, str], int]:
+        """Return how many live cases each assignee has, by (assignee, severity); none is left out."""
+        ...
+
+    def unattended(
+        self, partition: int, checkpoint: Checkpoint, before_ms: int, limit: int
+    ) -> Sequence[str]:
+        """Return live cases without a deadline, or whose deadline was before ``before_ms``.
+
+        Looks at about ``limit`` cases, the next call at the next ones, and so on in a circle: whoever
+        calls often enough hears of every such case.
+        """
+        ...
+
+    def by_id(self, partition: int, case_ids: Sequence[str]) -> Mapping[str, Case]:
+        """Return those of the cases that there are."""
+        ...
+
+    def page(
+        self,
+        partition: int,
+        limit: int,
+        *,
+        states: Collection[CaseState] = (),
+        severities: Collection[Severity] = (),
+        behind: Place | None = None,
+    ) -> list[Case]:
+        """Return up to ``limit`` cases, the latest opened first, from ``behind`` on.
+
+        Without ``states`` cases of any state are listed, closed ones as well; likewise severities.
+        """
         ...
 
     def forget(self, partition: int, epoch: int) -> None:

@@ -12,7 +12,7 @@ from services.escalation.view.model import Changes, Checkpoint, View
 from shared.clock import Clock
 from shared.config import Scalar
 from shared.errors import Misconfigured, Transient
-from shared.events import Case, FeedbackOutcome
+from shared.events import Case, CustomerErased, FeedbackOutcome
 from shared.metrics import Metrics
 from shared.streams.reader import Cluster, read_to_end
 from shared.streams.records import Partition
@@ -23,7 +23,7 @@ MAX_AGE_MS = 5 * DAY_MS
 
 log = structlog.get_logger(__name__)
 
-_case = msgspec.json.Decoder(Case)
+_state = msgspec.json.Decoder(Case | CustomerErased)
 _outcome = msgspec.json.Decoder(FeedbackOutcome)
 
 
@@ -141,18 +141,29 @@ class Rebuilder:
         )
 
     def _changes(self, records: Sequence[Message]) -> Changes:
-        cases: dict[str, Case | None] = {}
+        cases: dict[str, tuple[Case, bytes]] = {}
+        removed: set[str] = set()
+        erased: dict[str, int] = {}
         outcomes: dict[str, int] = {}
         for message in records:
-            value = message.value()
+            key, value = (message.key() or b"").decode(), message.value()
             if message.topic() == self._state:
-                key = message.key() or b""
-                cases[key.decode()] = _case.decode(value) if value else None
+                found = _state.decode(value) if value else None
+                if isinstance(found, Case):
+                    cases[key] = (found, value or b"")
+                    removed.discard(key)
+                elif found is None:
+                    cases.pop(key, None)
+                    removed.add(key)
+                elif found.refused is None:
+                    erased[found.record_key] = found.erased_at
             elif value:
                 outcome = _outcome.decode(value)
                 outcomes[outcome.feedback_id] = outcome.decided_at + self._remember_ms
         return Changes(
-            cases=[case for case in cases.values() if case is not None],
-            removed=[case_id for case_id, case in cases.items() if case is None],
+            cases=[case for case, _ in cases.values()],
+            removed=sorted(removed),
             outcomes=outcomes,
+            erased=erased,
+            encoded={case_id: raw for case_id, (_, raw) in cases.items()},
         )

@@ -5,10 +5,11 @@ Only what Redis 6.2, 7, 8 and Valkey share is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
-from typing import TypeVar, cast
+from itertools import islice
+from typing import cast
 
 import msgspec
 import redis
@@ -17,30 +18,28 @@ from redis.exceptions import RedisError, ResponseError
 from services.escalation.view.model import (
     BACKFILLED,
     STANDINGS,
+    UNACKNOWLEDGED,
     Changes,
     Checkpoint,
     Found,
+    Place,
     Standing,
+    place_of,
+    standing_of,
 )
 from shared.errors import Misconfigured, Transient
 from shared.events import Case, CaseState, Severity
 from shared.ids import record_key_of_case
 
-T = TypeVar("T")
 SCAN_COUNT = 1_000
-UNACKNOWLEDGED = CaseState.OPEN
+SHOWN = (*CaseState, BACKFILLED)
 
 _case = msgspec.json.Decoder(Case)
+_cases = msgspec.json.Decoder(list[list[Case]])
 _checkpoint = msgspec.json.Decoder(Checkpoint)
 _encode = msgspec.json.Encoder().encode
-
-
-def group_of(case: Case) -> str:
-    """Return the ``severity:standing`` a live case is counted under; empty for a closed one."""
-    if case.state is CaseState.CLOSED:
-        return ""
-    quiet = case.backfilled and case.state is UNACKNOWLEDGED
-    return f"{case.severity}:{BACKFILLED if quiet else case.state}"
+_YES = ord("1")
+_pack = msgspec.msgpack.Encoder().encode
 
 
 class RedisView:
@@ -57,8 +56,10 @@ class RedisView:
         folder = files("services.escalation.view")
         self._apply = client.register_script((folder / "apply.lua").read_text("utf-8"))
         self._fetch = client.register_script((folder / "fetch.lua").read_text("utf-8"))
+        self._walk = client.register_script((folder / "walk.lua").read_text("utf-8"))
         self._epochs: dict[int, int] = {}
         self._stored: dict[int, bytes] = {}
+        self._walked: dict[str, bytes] = {}
 
     def checkpoint(self, partition: int) -> Checkpoint | None:
         """Return the checkpoint, or None when there is no (usable) view."""
@@ -71,8 +72,8 @@ class RedisView:
         while True:
             epoch = self._epochs.get(partition, 0)
             with _transient():
-                raw, decided, cases = cast(
-                    "tuple[bytes, list[int], list[list[bytes]]]",
+                raw, decided, cases, erased = cast(
+                    "tuple[bytes, bytes, bytes, list[bytes]]",
                     self._fetch(
                         keys=[self._checkpoint_key(partition), self._prefix(partition, epoch)],
                         args=[len(feedback_ids), *feedback_ids, *keys],
@@ -81,28 +82,30 @@ class RedisView:
             found = self._seen(partition, raw)
             if found is None or found.epoch == epoch:  # else it was another incarnation's data
                 break
-        by_key = {
-            key: {case.case_id: case for case in map(_case.decode, snapshots)}
-            for key, snapshots in zip(keys, cases, strict=True)
-        }
-        known = frozenset(fid for fid, seen in zip(feedback_ids, decided, strict=True) if seen)
-        return Found(found, known, by_key)
+        return Found(
+            found,
+            frozenset(fid for fid, seen in zip(feedback_ids, decided, strict=True) if seen == _YES),
+            {
+                key: {case.case_id: case for case in of}
+                for key, of in zip(keys, _cases.decode(cases), strict=True)
+            },
+            {key.decode(): int(at) for key, at in zip(erased[::2], erased[1::2], strict=True)},
+        )
 
     def apply(
         self, partition: int, expected: Checkpoint | None, new: Checkpoint, changes: Changes
     ) -> bool:
         """Write ``changes`` and the new checkpoint in one step; False when another one was found."""
-        args: list[str | bytes | int] = [self._as_stored(partition, expected), _encode(new)]
-        for case in changes.cases:
-            args += [
-                "C", case.record_key, case.case_id, _encode(case), case.opened_at, group_of(case),
-                "" if case.next_due_at is None else case.next_due_at,
-            ]  # fmt: skip
-        for case_id in changes.removed:
-            args += ["D", record_key_of_case(case_id), case_id]
-        for feedback_id, until in changes.outcomes.items():
-            args += ["S", feedback_id, until]
+        packed = _pack(
+            (
+                [_row(case, changes.encoded.get(case.case_id)) for case in changes.cases],
+                [(record_key_of_case(case_id), case_id) for case_id in changes.removed],
+                list(changes.outcomes.items()),
+                list(changes.erased.items()),
+            )
+        )
         keys = [self._checkpoint_key(partition), self._prefix(partition, new.epoch)]
+        args = [self._as_stored(partition, expected), _encode(new), packed]
         with _transient():
             done = bool(self._apply(keys=keys, args=args))
         if done:
@@ -143,11 +146,36 @@ class RedisView:
             int(answers[-1]),
         )
 
+    def load(self, partition: int, checkpoint: Checkpoint) -> Mapping[tuple[str, str], int]:
+        """Return how many live cases each assignee has, by (assignee, severity); none is left out."""
+        with _transient():
+            found = self._redis.hgetall(self._prefix(partition, checkpoint.epoch) + "load")
+        counts: dict[tuple[str, str], int] = {}
+        for raw, count in cast("dict[bytes, bytes]", found).items():
+            severity, _, assignee = raw.decode().partition(":")
+            counts[assignee, severity] = int(count)
+        return counts
+
+    def unattended(
+        self, partition: int, checkpoint: Checkpoint, before_ms: int, limit: int
+    ) -> Sequence[str]:
+        """Return live cases without a deadline, or whose deadline was before ``before_ms``."""
+        prefix = self._prefix(partition, checkpoint.epoch)
+        with _transient():
+            cursor, found = cast(
+                "tuple[bytes, list[bytes]]",
+                self._walk(keys=[prefix], args=[self._walked.pop(prefix, b"0"), limit, before_ms]),
+            )
+        self._walked[prefix] = cursor
+        return [raw.decode() for raw in dict.fromkeys(found)]
+
     def forget(self, partition: int, epoch: int) -> None:
         """Delete what an earlier incarnation left behind."""
+        self._walked.pop(self._prefix(partition, epoch), None)
         with _transient():
-            for key in self._redis.scan_iter(self._prefix(partition, epoch) + "*", SCAN_COUNT):
-                self._redis.unlink(key)
+            left = self._redis.scan_iter(self._prefix(partition, epoch) + "*", SCAN_COUNT)
+            while keys := list(islice(left, SCAN_COUNT)):
+                self._redis.unlink(*keys)
 
     def check_eviction(self) -> None:
         """Refuse a Redis that may evict: missing cases would go unnoticed, a lost view would not.
@@ -169,19 +197,73 @@ class RedisView:
                 f"Redis has maxmemory-policy {policy}: set it to noeviction, or cases vanish silently"
             )
 
-    def newest(self, partition: int, limit: int) -> list[Case]:
-        """Return up to ``limit`` cases of a partition, the latest opened first."""
+    def by_id(self, partition: int, case_ids: Sequence[str]) -> Mapping[str, Case]:
+        """Return those of the cases that there are."""
+        found = self.checkpoint(partition)
+        if found is None:
+            return {}
+        prefix = self._prefix(partition, found.epoch)
+        with _transient():
+            pipeline = self._redis.pipeline(transaction=False)
+            for case_id in case_ids:
+                pipeline.hget(f"{prefix}of:{record_key_of_case(case_id)}", case_id)
+            cases = [_case.decode(raw) for raw in pipeline.execute() if raw]
+        return {case.case_id: case for case in cases}
+
+    def page(
+        self,
+        partition: int,
+        limit: int,
+        *,
+        states: Collection[CaseState] = (),
+        severities: Collection[Severity] = (),
+        behind: Place | None = None,
+    ) -> list[Case]:
+        """Return up to ``limit`` cases, the latest opened first, from ``behind`` on."""
         found = self.checkpoint(partition)
         if found is None:
             return []
         prefix = self._prefix(partition, found.epoch)
-        with _transient():
-            ids = cast("list[bytes]", self._redis.zrevrange(prefix + "cases", 0, limit - 1))
-            pipeline = self._redis.pipeline(transaction=False)
-            for raw in ids:
-                case_id = raw.decode()
-                pipeline.hget(f"{prefix}of:{record_key_of_case(case_id)}", case_id)
-            return [_case.decode(raw) for raw in pipeline.execute() if raw]
+        shown = set(states or SHOWN)
+        if UNACKNOWLEDGED in shown:
+            shown.add(BACKFILLED)
+        groups = [
+            f"{prefix}in:{severity}:{standing}"
+            for severity in (severities or Severity)
+            for standing in shown
+        ]
+        places = sorted(self._behind(groups, limit, behind), reverse=True)
+        first = [place.case_id for place in places[:limit]]
+        cases = self.by_id(partition, first).values()
+        return sorted(cases, key=place_of, reverse=True)
+
+    def newest(self, partition: int, limit: int) -> list[Case]:
+        """Return up to ``limit`` cases of a partition, the latest opened first."""
+        return self.page(partition, limit)
+
+    def _behind(self, groups: Iterable[str], limit: int, behind: Place | None) -> Iterator[Place]:
+        """Yield at least ``limit`` places of each group, as far as there are so many.
+
+        Where thousands were opened in one millisecond, more than one page has to be read for that.
+        """
+        start = "+inf" if behind is None else behind.opened_at
+        missing = dict.fromkeys(groups, limit)
+        read = 0
+        while missing:
+            with _transient():
+                pipeline = self._redis.pipeline(transaction=False)
+                for key in missing:
+                    pipeline.zrevrangebyscore(key, start, "-inf", read, limit, withscores=True)
+                pages = cast("list[list[tuple[bytes, float]]]", pipeline.execute())
+            read += limit
+            for key, page in zip(list(missing), pages, strict=True):
+                for raw, at in page:
+                    place = Place(int(at), raw.decode())
+                    if behind is None or place < behind:
+                        missing[key] -= 1
+                        yield place
+                if missing[key] <= 0 or len(page) < limit:
+                    del missing[key]
 
     def _seen(self, partition: int, raw: bytes | None) -> Checkpoint | None:
         self._stored[partition] = raw or b""
@@ -202,6 +284,15 @@ class RedisView:
 
     def _prefix(self, partition: int, epoch: int) -> str:
         return f"{self._namespace}:{{{partition}}}:{epoch}:"
+
+
+def _row(case: Case, encoded: bytes | None) -> tuple[str, str, str, str, int | str]:
+    """Return what apply.lua takes of a case; MessagePack in Lua knows text only, no bytes."""
+    live = "" if case.state in Case.ENDED else f"+{case.assignee or ''}"
+    entry = f"{case.opened_at} {case.severity}:{standing_of(case)} {live}"
+    due = case.next_due_at
+    raw = encoded or _encode(case)
+    return case.record_key, case.case_id, raw.decode(), entry, "" if due is None else due
 
 
 def _decoded(raw: bytes | None) -> Checkpoint | None:
