@@ -187,6 +187,7 @@ def test_hand_overs_partition_the_span(
     assert all(origin <= time < origin + SPAN for time in times)
     people = [duty.on_duty(origin - 1), *(change.after for change in found)]
     assert people[:-1] == [change.before for change in found]
+    assert people[:-1] == [duty.on_duty(time - 1) for time in times]
     for offset in at:  # constant between the hand-overs
         position = sum(time <= origin + offset for time in times)
         assert duty.on_duty(origin + offset) == people[position]

@@ -103,6 +103,7 @@ def test_a_hand_over_that_comes_twice_is_the_first() -> None:
         ("10-25T00:30", ("bob",)),  # 02:30 CEST; 02:30 CET an hour later changes nothing
         ("10-26T01:30", ("ada",)),
     ]
+    assert on_duty(rota, ms("2026-10-26T01:29:59.999Z")) == ("bob",)  # 25 hours
 
 
 def test_the_day_that_a_zone_skipped_has_a_turn_of_no_length() -> None:
