@@ -15,7 +15,6 @@ from aiohttp import web
 from services.ingest.collectors import Collectors
 from services.ingest.core import Core, compose_core
 from services.ingest.lifecycle import Lifecycle, Parts
-from services.ingest.limits import Limits
 from services.ingest.registry import Registry
 from services.ingest.sources.body import Bodies
 from services.ingest.sources.fetching import Fetcher
@@ -24,7 +23,6 @@ from services.ingest.sources.hooks import HookDoor
 from services.ingest.sources.http import HttpDoor
 from services.ingest.sources.keys import Callers, Keys, check_exposure
 from services.ingest.sources.public_keys import PublicKeys, fetch
-from services.ingest.sources.server import Server
 from services.ingest.sources.smtp import SmtpDoor
 from services.ingest.sources.smtp_delivery import Postroom
 from services.ingest.sources.smtp_house import Allowance, House, peers_of, tls_of
@@ -32,7 +30,9 @@ from services.ingest.sources.smtp_mailboxes import Mailboxes
 from shared import config, logs, probes
 from shared.config import Config
 from shared.errors import Exit, Misconfigured
+from shared.limits import Limits
 from shared.metrics import Metrics, build_version, process_registry
+from shared.server import Server
 
 GC_THRESHOLDS = (5_000, 50, 100)
 """Records in flight are no cycles; looking for some among them costs a tenth of the throughput."""

@@ -15,10 +15,10 @@ from aiohttp import web
 from services.ingest.intake import Intake
 from services.ingest.producer import KafkaLog
 from services.ingest.sources.gate import Gate
-from services.ingest.sources.server import Server
 from shared import config, probes
 from shared.errors import Transient
 from shared.ports import Dedupe
+from shared.server import Server
 
 _REDIS_CHECK_S = 5.0
 _log = structlog.get_logger(__name__)

@@ -7,10 +7,10 @@ import threading
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from services.ingest.daemon import in_daemon
 from services.ingest.links import Links
 from shared import codec, topics
 from shared.config import Kafka
+from shared.daemon import in_daemon
 from shared.errors import Misconfigured, Poison, Transient
 from shared.events import IdentityLink
 from shared.streams.reader import BATCH, Cluster, reader_settings

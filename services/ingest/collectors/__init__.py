@@ -14,9 +14,9 @@ from services.ingest.collectors.run import Outlet
 from services.ingest.collectors.supervisor import Supervisor
 from services.ingest.collectors.watermarks import Watermarks
 from services.ingest.core import Core
-from services.ingest.limits import Limits
 from services.ingest.registry import Configured, Registry
 from shared.config import Config
+from shared.limits import Limits
 from shared.metrics import Metrics
 
 

@@ -15,9 +15,9 @@ import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from services.ingest.collectors.supervisor import Supervisor
-from services.ingest.daemon import in_daemon
 from shared import codec, topics
 from shared.config import Kafka, Scalar
+from shared.daemon import in_daemon
 from shared.errors import Misconfigured, Poison, Transient
 from shared.events import Watermark
 from shared.streams.reader import Cluster, read_to_end

@@ -15,13 +15,13 @@ from services.ingest.channels.provider import Delivery
 from services.ingest.collectors.page import Busy, Collector, Page, Refused
 from services.ingest.collectors.watermarks import Watermarks
 from services.ingest.intake import Intake
-from services.ingest.limits import Limits
 from services.ingest.metering import Metering
 from services.ingest.outcome import Status
 from services.ingest.prepare import Door, Entry
 from services.ingest.registry import Configured
 from shared.clock import Clock
 from shared.errors import Transient
+from shared.limits import Limits
 from shared.metrics import Metrics
 
 FIRST_BACKOFF_S = 1.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from services.ingest.limits import Limits
 from services.ingest.registry import Configured
 from services.ingest.sources.answers import Refused
+from shared.limits import Limits
 
 PAUSED_RETRY_S = 300
 

@@ -26,7 +26,6 @@ from services.ingest.channels.provider import (
 )
 from services.ingest.channels.rejection import Rejected
 from services.ingest.intake import Intake
-from services.ingest.limits import Limits
 from services.ingest.metering import Metering
 from services.ingest.outcome import Result, Status
 from services.ingest.prepare import Entry
@@ -42,6 +41,7 @@ from services.ingest.sources.public_keys import PublicKeys
 from shared import config
 from shared.clock import Clock
 from shared.errors import Transient
+from shared.limits import Limits
 from shared.ports import Nonces
 
 LOG_EVERY_S = 10.0

@@ -9,7 +9,6 @@ from aiohttp import web
 
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.intake import Intake
-from services.ingest.limits import Limits
 from services.ingest.outcome import Result
 from services.ingest.prepare import Door, Raw
 from services.ingest.registry import Configured, door
@@ -21,6 +20,7 @@ from services.ingest.sources.body import Bodies
 from services.ingest.sources.gate import Gate
 from services.ingest.sources.keys import Callers
 from shared import config
+from shared.limits import Limits
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 

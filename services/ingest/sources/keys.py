@@ -9,16 +9,8 @@ from services.ingest.channels.generic import source_name
 from services.ingest.channels.rejection import Rejected
 from services.ingest.prepare import ANY_SOURCE, GENERIC
 from services.ingest.registry import Configured, Registry, Sources
+from shared.bearer import bearer
 from shared.errors import Misconfigured
-
-_SCHEME = "bearer "
-
-
-def bearer(authorization: str | None) -> bytes | None:
-    """Return the token in an ``Authorization`` header (RFC 6750), None without one."""
-    if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
-        return None
-    return authorization[len(_SCHEME) :].strip().encode("utf-8", "surrogateescape")
 
 
 class Keys:

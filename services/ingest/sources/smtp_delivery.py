@@ -14,13 +14,13 @@ from services.ingest.channels.item import Item
 from services.ingest.channels.provider import Unfit
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.intake import Intake
-from services.ingest.limits import Limits
 from services.ingest.metering import Metering
 from services.ingest.outcome import Status
 from services.ingest.registry import Configured, door
 from services.ingest.sources.smtp_mailboxes import Mailboxes
 from shared.clock import Clock
 from shared.errors import Transient
+from shared.limits import Limits
 from shared.metrics import Metrics
 
 LARGE_BYTES = 262_144

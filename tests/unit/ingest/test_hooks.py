@@ -35,7 +35,6 @@ from services.ingest.channels.provider import (
 )
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.channels.signatures import check_hmac
-from services.ingest.limits import Limits
 from services.ingest.metering import Metering
 from services.ingest.registry import Registry
 from services.ingest.sources.body import Bodies
@@ -43,10 +42,11 @@ from services.ingest.sources.fetching import Fetcher
 from services.ingest.sources.gate import Gate
 from services.ingest.sources.hooks import HookDoor
 from services.ingest.sources.public_keys import PublicKeys
-from services.ingest.sources.server import Server
 from shared import config
 from shared.errors import Transient
 from shared.events import Channel, DeadLetter, FeedbackReceived
+from shared.limits import Limits
+from shared.server import Server
 from shared.stores.memory_contacts import MemoryNonces
 
 SECRET = b"a-secret-of-the-shop"

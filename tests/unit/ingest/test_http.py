@@ -11,14 +11,14 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from services.ingest.limits import Limits
 from services.ingest.registry import Registry
 from services.ingest.sources.body import Bodies
 from services.ingest.sources.gate import Gate
 from services.ingest.sources.http import HttpDoor
 from services.ingest.sources.keys import Callers, Keys
-from services.ingest.sources.server import Server
 from shared import config
+from shared.limits import Limits
+from shared.server import Server
 
 Make = Callable[..., bytes]
 SINGLE, BATCH = "/v1/feedback", "/v1/feedback:batch"

@@ -15,10 +15,10 @@ from aiohttp import web
 from click.testing import CliRunner, Result
 
 from services.commands.observe import command
-from services.ingest.sources.server import Server
 from shared import config
 from shared.errors import Misconfigured, Transient
 from shared.events import DeadLetter, FeedbackReceived
+from shared.server import Server
 from tests.unit.ingest.test_hooks import _site as site_of
 
 KEY = "the-key-of-the-floor"

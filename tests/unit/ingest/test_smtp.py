@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from deploy.embedded.ports import free_port
-from services.ingest.limits import Limits
 from services.ingest.metering import Metering
 from services.ingest.registry import Registry
 from services.ingest.sources import smtp_delivery
@@ -34,6 +33,7 @@ from services.ingest.sources.smtp_session import MAX_FAULTS, MAX_RECIPIENTS, _me
 from shared import config
 from shared.errors import Misconfigured, Transient
 from shared.events import DeadLetter, FeedbackReceived
+from shared.limits import Limits
 
 SOURCES = """
 [sources.support]

@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from services.ingest.channels.provider import Fetch
 from services.ingest.channels.reviews.google_push import KEYS_URL
-from services.ingest.limits import Limits
 from services.ingest.metering import Metering
 from services.ingest.registry import Registry
 from services.ingest.sources import fetching
@@ -28,10 +27,11 @@ from services.ingest.sources.fetching import Fetcher
 from services.ingest.sources.gate import Gate
 from services.ingest.sources.hooks import HookDoor
 from services.ingest.sources.public_keys import PublicKeys
-from services.ingest.sources.server import Server
 from shared import config
 from shared.errors import Transient
 from shared.events import DeadLetter, FeedbackReceived
+from shared.limits import Limits
+from shared.server import Server
 from shared.stores.memory_contacts import MemoryNonces
 from tests.unit.ingest.collectors.platform import Platform, answer, platform, run
 

@@ -16,13 +16,13 @@ from services.ingest.collectors.page import Busy, Collector, Page, Refused
 from services.ingest.collectors.run import Outlet, Run
 from services.ingest.collectors.supervisor import Supervisor
 from services.ingest.collectors.watermarks import Watermarks
-from services.ingest.limits import Limits
 from services.ingest.metering import Metering
 from services.ingest.prepare import Door
 from services.ingest.registry import Configured, Source, Sources
 from shared import ids
 from shared.errors import Transient
 from shared.events import Channel, Watermark
+from shared.limits import Limits
 from shared.topics import Names
 
 PROVIDER = Provider(

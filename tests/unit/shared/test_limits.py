@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from services.ingest.limits import Limits
 from services.ingest.registry import Source
 from shared.clock import ManualClock
+from shared.limits import Limits
 
 SOURCE = Source(provider="x", rate=10.0, burst=20)
 
