@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from confluent_kafka import KafkaError, Message, Producer
 
 from shared import codec, topics
 from shared.config import Scalar
 from shared.errors import Transient
-from shared.events import CaseCommand, SeverityCorrected, Struct
+from shared.events import CaseCommand, EraseCustomer, SeverityCorrected, Struct
 from shared.ids import partition_of, record_key_of_case
 
 FLUSH_S = 10.0
+
+Delivered = Callable[[str | None], None]
+"""Is told, while the sender is polled or flushed, that Kafka has a record, or why it has not."""
 
 
 class _Sender:
@@ -36,36 +39,58 @@ class _Sender:
         if left or self._failed:
             raise Transient(f"{left} records not acknowledged by Kafka; {'; '.join(self._failed)}")
 
+    def poll(self, timeout_s: float) -> None:
+        """Wait for answers of Kafka for up to ``timeout_s``, and tell whoever wants to know."""
+        self._producer.poll(timeout_s)
+
     def _queue(
-        self, topic: topics.Topic, event: Struct, key: str, of: str, event_id: str, actor: str
+        self,
+        topic: topics.Topic,
+        event: Struct,
+        key: str,
+        of: str,
+        event_id: str,
+        actor: str,
+        delivered: Delivered | None = None,
     ) -> None:
         """Queue a record in the partition of the record key ``of``."""
+
+        def report(error: KafkaError | None, _: Message) -> None:
+            fault = None if error is None else error.str()
+            if delivered is not None:
+                delivered(fault)
+            elif fault is not None:
+                self._failed.append(fault)
+
         self._producer.produce(
             self._names.of(topic),
             codec.encode(event),
             key.encode(),
             partition_of(of, self._partitions),
-            self._delivered,
+            report,
             headers=dict(codec.headers(event, event_id, f"tocsin/{actor}")),
         )
         self._producer.poll(0)
-
-    def _delivered(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            self._failed.append(error.str())
 
 
 class CommandSender(_Sender):
     """Sends commands to the partition of the case's customer."""
 
-    def send(self, command: CaseCommand) -> None:
-        """Queue a command.
+    def send(
+        self, command: CaseCommand | EraseCustomer, delivered: Delivered | None = None
+    ) -> None:
+        """Queue a command; without ``delivered``, :meth:`flush` tells how it went.
 
         Raises:
             ValueError: ``command.case_id`` is not a case id.
+            BufferError: too many are waiting for Kafka.
         """
-        key = record_key_of_case(command.case_id)
-        self._queue(topics.CASE_COMMANDS, command, key, key, command.command_id, command.actor)
+        if isinstance(command, EraseCustomer):
+            key = command.record_key
+        else:
+            key = record_key_of_case(command.case_id)
+        topic, name = topics.CASE_COMMANDS, command.command_id
+        self._queue(topic, command, key, key, name, command.actor, delivered)
 
 
 class CorrectionSender(_Sender):

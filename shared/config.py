@@ -137,6 +137,17 @@ class Classifier(Section, frozen=True):
     endpoint_daily_requests: Count = 1_000
 
 
+class Console(Section, frozen=True):
+    """The HTTP JSON API."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8090
+    tokens: str = ""
+    deadline_s: Span = 5.0
+    rate: Span = 50.0
+    index_file: str = ""
+
+
 class Privacy(Section, frozen=True):
     """Keys for pseudonyms, and for sealing what is not redacted."""
 
@@ -168,6 +179,7 @@ class Config(Section, frozen=True):
     streams: Streams = Streams()
     ingest: Ingest = Ingest()
     classifier: Classifier = Classifier()
+    console: Console = Console()
     privacy: Privacy = Privacy()
     clock: Clock = Clock()
     log: Log = Log()

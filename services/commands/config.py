@@ -9,7 +9,7 @@ import click
 from services.commands.common import as_json, line, loaded
 from shared.config import Scalar
 
-SECRET = ("password", "key", "keys")
+SECRET = ("password", "key", "keys", "tokens")
 PASSWORD_IN_URL = re.compile(r"(?<=:)[^:@/]+(?=@)")
 
 
