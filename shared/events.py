@@ -586,6 +586,7 @@ class TimerKind(enum.StrEnum):
     WAIT_END = "wait_end"
     NUDGE = "nudge"
     HELD = "held"
+    REMIND = "remind"
     FORGET = "forget"
 
 
@@ -795,7 +796,10 @@ class Verdict(enum.StrEnum):
 
 
 class Reply(Struct, frozen=True):
-    """A message of ours to the customer. ``clocks`` are those it fulfilled, as ``kind/instance``."""
+    """A message of ours to the customer. ``clocks`` are those it fulfilled, as ``kind/instance``.
+
+    ``told``: it told the resolution.
+    """
 
     at: int
     by: str
@@ -803,6 +807,7 @@ class Reply(Struct, frozen=True):
     channel: Channel | None = None
     clocks: tuple[str, ...] = ()
     bounced: bool = False
+    told: bool = False
 
 
 class Refused(Struct, frozen=True):
@@ -853,6 +858,8 @@ class Cause(enum.StrEnum):
     THANKED = "thanked"
     AUDIT = "audit"
     LOOP_SUSPECTED = "loop_suspected"
+    NOTHING_PENDING = "nothing_pending"
+    CONTACT_FAILED = "contact_failed"
     RETENTION = "retention"
 
 
@@ -880,7 +887,7 @@ class Case(Struct, frozen=True, tag_field="type", tag="case.v1"):
     ``backfilled``: all it knows is imported history, so nobody is paged until something new comes.
     ``waiting_since`` is the oldest message of the customer that nobody has answered. Cases that one
     message opened share their ``bundle``; ``aliases`` are the cases that were merged into this one.
-    ``legal_hold``: the reason why it must not be erased. ``set_by``: who set the severity by hand.
+    ``threads`` are theirs. ``legal_hold``: the reason why it must not be erased. ``set_by``: who set the severity by hand.
     """
 
     MAX_REFS: ClassVar[int] = 20
@@ -943,6 +950,7 @@ class Case(Struct, frozen=True, tag_field="type", tag="case.v1"):
     follow_up_of: str | None = None
     merged_into: str | None = None
     aliases: tuple[str, ...] = ()
+    threads: tuple[str, ...] = ()
     reopened_at: tuple[int, ...] = ()
     quarantined: bool = False
     legal_hold: str | None = None
@@ -1001,6 +1009,8 @@ class CaseEventKind(enum.StrEnum):
     UNMERGED = "case.unmerged"
     HELD_FOR_LAW = "case.legal_hold"
     REPAIRED = "case.repaired"
+    REMINDED = "case.reminded"
+    REAPPLIED = "case.reapplied"
     QUARANTINED = "case.quarantined"
     RECEIPT_DUE = "receipt.due"
     RECEIPT_SENT = "receipt.sent"

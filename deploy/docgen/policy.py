@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from deploy.docgen.markdown import GENERATED, table
-from services.escalation.domain.policy import DAY, DEFAULT_POLICY, HOUR, MINUTE, SeverityPlan
+from services.escalation.domain.defaults import DEFAULT_POLICY
+from services.escalation.domain.policy import DAY, HOUR, MINUTE, SeverityPlan
 from shared.events import Severity
 
 _INTRODUCTION = """\

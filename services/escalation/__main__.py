@@ -7,7 +7,7 @@ import sys
 
 import structlog
 
-from services.escalation.domain.policy import DEFAULT_POLICY
+from services.escalation.domain.defaults import DEFAULT_POLICY
 from services.escalation.handler import STAGE, EscalationHandler
 from services.escalation.view.rebuild import Rebuilder
 from services.escalation.view.redis_view import RedisView, connect

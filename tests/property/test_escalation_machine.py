@@ -11,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from services.escalation.domain.decide import CommandIn, Decision, FeedbackIn, TimerIn, decide
 from services.escalation.domain.grouping import is_negative
-from services.escalation.domain.policy import DAY, DEFAULT_POLICY, MINUTE
+from services.escalation.domain.defaults import DEFAULT_POLICY
+from services.escalation.domain.policy import DAY, MINUTE
 from shared import codec
 from shared.events import (
     Author,

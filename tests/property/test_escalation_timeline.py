@@ -6,7 +6,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.escalation.domain.policy import DAY, DEFAULT_POLICY, MINUTE, SeverityPlan
+from services.escalation.domain.defaults import DEFAULT_POLICY
+from services.escalation.domain.policy import DAY, MINUTE, SeverityPlan
 from shared.events import CaseState, Severity
 from tests.unit.escalation.world import T0, World
 

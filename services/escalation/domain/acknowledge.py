@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 
 from services.escalation.domain import escalation
 from services.escalation.domain.case import Draft
 from services.escalation.domain.policy import Policy
+from services.escalation.domain.refuse import Refuse
 from shared.events import (
+    Case,
     CaseEventKind,
     CaseState,
     Cause,
@@ -18,45 +18,35 @@ from shared.events import (
     TimerKind,
 )
 
-_WAITING: Final = frozenset({EscalationStatus.PENDING, EscalationStatus.EXHAUSTED})
+
+def acknowledge(draft: Draft, policy: Policy, note: str | None, cause: Cause) -> None:
+    """Stop the ladder: somebody works on it, and whose the case is, if it was nobody's."""
+    if draft.case.state is not CaseState.OPEN:
+        raise Refuse(Refusal.WRONG_STATE, f"the case is {draft.case.state}, not open")
+    _take(draft, policy)
+    stands = draft.case.escalation
+    draft.emit(CaseEventKind.ACKNOWLEDGED, cause, epoch=stands.epoch, step=stands.step, note=note)
 
 
-def acknowledge(draft: Draft, policy: Policy, note: str | None) -> Refusal | None:
-    """Stop the ladder: somebody works on it. Refused unless the case waits for that."""
-    case = draft.case
-    waits = case.escalation.status in _WAITING or case.backfilled
-    if case.state is not CaseState.OPEN or not waits:
-        return Refusal.WRONG_STATE
-    draft.disarm(TimerKind.STEP)
-    escalation.move(draft, status=EscalationStatus.ACKNOWLEDGED)
-    draft.change(
-        state=CaseState.ACKNOWLEDGED,
-        acknowledged_at=draft.now,
-        acknowledged_by=draft.origin.actor,
-    )
-    if not case.backfilled:  # whom nobody was paged for, nobody is paged for again
-        renew(draft, policy)
-    draft.emit(
-        CaseEventKind.ACKNOWLEDGED,
-        Cause.COMMAND,
-        epoch=case.escalation.epoch,
-        step=case.escalation.step,
-        note=note,
-    )
-    return None
+def implied(draft: Draft, policy: Policy) -> None:
+    """Acknowledge an open case, without an event of its own: what was done to it shows that."""
+    if draft.case.state is CaseState.OPEN:
+        _take(draft, policy)
 
 
 def extend(draft: Draft, policy: Policy) -> None:
     """Push the expiry, if one is armed: somebody was active on the case."""
-    if any(timer.kind is TimerKind.ACK_EXPIRY for timer in draft.case.timers):
+    if draft.is_armed(TimerKind.ACK_EXPIRY):
         renew(draft, policy)
 
 
 def expired(draft: Draft, policy: Policy, due_at: int) -> None:
     """Acknowledged but not resolved: open again, next epoch; past the cap only a slow repeat."""
     stands = draft.case.escalation
-    again = msgspec.structs.replace(stands, epoch=stands.epoch + 1, step=1, rounds=0)
-    has_ladder = bool(policy.plan(draft.case.severity).steps)
+    again = msgspec.structs.replace(
+        stands, epoch=stands.epoch + 1, step=1, rounds=0, acknowledged_at=None
+    )
+    has_ladder = bool(policy.plan_for(draft.case).steps)
     if has_ladder and not escalation.is_capped(draft, policy):
         escalation.begin_epoch(draft, policy, Cause.ACK_EXPIRED, again, at=due_at)
         return
@@ -66,7 +56,41 @@ def expired(draft: Draft, policy: Policy, due_at: int) -> None:
 
 def renew(draft: Draft, policy: Policy) -> None:
     """Let the acknowledgement hold from now on, for as long as the case's severity allows."""
-    expiry_ms = policy.plan(draft.case.severity).ack_expiry_ms
+    expiry_ms = policy.plan_for(draft.case).ack_expiry_ms
     draft.disarm(TimerKind.ACK_EXPIRY)
     if expiry_ms is not None:
         draft.arm(TimerKind.ACK_EXPIRY, draft.now + expiry_ms)
+
+
+def suspend(draft: Draft) -> None:
+    """Let the acknowledgement hold while the case waits: something else is due then."""
+    draft.disarm(TimerKind.ACK_EXPIRY)
+
+
+def progress(case: Case) -> CaseState:
+    """Return how far the work is on an acknowledged case that waits for nobody."""
+    if case.offer is not None:
+        return CaseState.OFFERED
+    if case.clarification is not None:
+        return CaseState.CLARIFIED
+    return CaseState.INVESTIGATING if case.investigating else CaseState.ACKNOWLEDGED
+
+
+def _take(draft: Draft, policy: Policy) -> None:
+    quiet = draft.case.backfilled
+    draft.disarm(TimerKind.STEP, TimerKind.HELD, TimerKind.REMIND)
+    escalation.move(
+        draft,
+        status=EscalationStatus.ACKNOWLEDGED,
+        acknowledged_at=draft.now,
+        held_since=None,
+    )
+    actor = draft.origin.actor
+    draft.change(
+        state=progress(draft.case),
+        acknowledged_at=draft.now,
+        acknowledged_by=actor,
+        assignee=draft.case.assignee or actor,
+    )
+    if not quiet:  # whom nobody was paged for, nobody is paged for again
+        renew(draft, policy)

@@ -126,6 +126,12 @@ class Draft:
             )
         )
 
+    def seal(self) -> None:
+        """Let the last event show what was changed after it; before anybody has seen it."""
+        if self._own and self.events:
+            self.events[-1] = msgspec.structs.replace(self.events[-1], case=self.case)
+            self._own = False
+
     def send(self, command: CaseCommand) -> None:
         """Have a command sent to another case, in the same transaction."""
         self.sent.append(command)

@@ -8,7 +8,7 @@ apply_sla, breach, fulfill).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -70,7 +70,13 @@ def is_live(draft: Draft, kind: ClockKind) -> bool:
     return any(clock.kind is kind and clock.state in LIVE for clock in draft.case.clocks)
 
 
-def fulfil(draft: Draft, policy: Policy, kinds: Iterable[ClockKind], at: int) -> tuple[str, ...]:
+def fulfil(
+    draft: Draft,
+    policy: Policy,
+    kinds: Iterable[ClockKind],
+    at: int,
+    but: Collection[Clock] = (),
+) -> tuple[str, ...]:
     """Stop the live clocks of these kinds at ``at``; a deadline that had passed is a breach first.
 
     Returns:
@@ -78,6 +84,8 @@ def fulfil(draft: Draft, policy: Policy, kinds: Iterable[ClockKind], at: int) ->
     """
     names = []
     for clock in _live(draft, kinds):
+        if clock in but:
+            continue
         met = _breach_if_late(draft, clock, at)
         done = _replace(met, state=ClockState.FULFILLED, ended_at=at, due_at=None, next_at=None)
         _put(draft, done, ClockChangeKind.FULFILLED, at, elapsed_ms=elapsed(policy, met, at))
@@ -126,6 +134,15 @@ def revoke(draft: Draft, policy: Policy, names: Iterable[str]) -> None:
                 state=ClockState.PAUSED if clock.since is None else ClockState.RUNNING,
                 ended_at=None,
             )
+            _put(draft, _scheduled(again, policy, plan), ClockChangeKind.REVOKED, draft.now)
+
+
+def restore(draft: Draft, policy: Policy) -> None:
+    """Let clocks that were cancelled run again from where they began: what voided them was undone."""
+    plan = policy.plan_for(draft.case)
+    for clock in draft.case.clocks:
+        if clock.state is ClockState.CANCELLED and clock.since is not None:
+            again = _replace(clock, state=ClockState.RUNNING, ended_at=None)
             _put(draft, _scheduled(again, policy, plan), ClockChangeKind.REVOKED, draft.now)
 
 

@@ -1,47 +1,113 @@
-"""What people and integrations may ask of a case. Each command counts once, by its id."""
+"""What people and integrations may ask of a case. Each command counts once, by its id.
+
+A command is carried out on a draft. When it cannot be, the draft is thrown away, so a refusal leaves
+the case as it was, but for the refusal itself.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from services.escalation.domain import acknowledge, escalation, follow_up
-from services.escalation.domain.case import Draft
+from services.escalation.domain import (
+    acknowledge,
+    assignment,
+    audit,
+    follow_up,
+    intake,
+    lifecycle,
+    merging,
+    overriding,
+    reopening,
+    replies,
+    thanking,
+)
+from services.escalation.domain.case import Draft, Origin
 from services.escalation.domain.policy import Policy
+from services.escalation.domain.refuse import Refuse
 from shared import ids
 from shared.events import (
+    Case,
     CaseCommand,
     CaseEvent,
     CaseEventKind,
-    CaseState,
     Cause,
     CommandKind,
     FollowUpState,
     Refusal,
-    TimerKind,
+    Refused,
 )
 
 MAX_COMMANDS: Final = 32
 """How many command ids a case remembers to recognise a repetition."""
 
-MAX_NOTE: Final = 4000
-"""Characters of a command's note that are kept: every later snapshot of the case carries it."""
+MAX_REFUSED: Final = 8
+MAX_DETAIL: Final = 300
+
+SIMPLE: Final[Mapping[CommandKind, Callable[[Draft, Policy, CaseCommand], None]]] = {
+    CommandKind.ASSIGN: assignment.assign,
+    CommandKind.DELEGATE: assignment.delegate,
+    CommandKind.INVESTIGATE: lifecycle.investigate,
+    CommandKind.WAIT: lifecycle.wait,
+    CommandKind.CLARIFY: lifecycle.clarify,
+    CommandKind.OFFER: lifecycle.offer,
+    CommandKind.RESOLVE: lifecycle.resolve,
+    CommandKind.COMMUNICATE: lifecycle.communicate,
+    CommandKind.DECIDE: lifecycle.decide_on,
+    CommandKind.CLOSE: lifecycle.close,
+    CommandKind.NOTE: lifecycle.note,
+    CommandKind.SNOOZE: lifecycle.snooze,
+    CommandKind.REOPEN: reopening.by_hand,
+    CommandKind.BOUNCE: reopening.bounced_by_command,
+    CommandKind.CORRECT_SEVERITY: overriding.correct,
+    CommandKind.REAPPLY: overriding.reapply,
+    CommandKind.HOLD: overriding.hold,
+    CommandKind.RELEASE: overriding.release,
+    CommandKind.UNMERGE: merging.unmerge,
+    CommandKind.ABSORB: merging.absorb,
+}
+_IDLE: Final = frozenset({
+    CommandKind.AUDIT, CommandKind.RECEIPT, CommandKind.BOUNCE, CommandKind.HOLD, CommandKind.RELEASE,
+    CommandKind.ABSORB, CommandKind.ABSORBED, CommandKind.FORWARD, CommandKind.SNOOZE,
+    CommandKind.WAIT, CommandKind.ACKNOWLEDGE,
+})  # fmt: skip
+"""What shows no work on the case, or says itself what becomes of an acknowledgement."""
 
 
-def apply(draft: Draft, command: CaseCommand, policy: Policy) -> None:
-    """Carry the command out, or record why it is refused.
-
-    Any command shows that somebody works on the case, so it pushes the expiry of an
-    acknowledgement, whether it is carried out or not.
-    """
-    seq, note = draft.case.case_seq, _note(command)
-    draft.change(commands=(*draft.case.commands, command.command_id)[-MAX_COMMANDS:])
-    acknowledge.extend(draft, policy)
-    if command.expected_seq is not None and command.expected_seq != seq:
-        refusal: Refusal | None = Refusal.SEQ_MISMATCH
-    else:
-        refusal = _carry_out(draft, command, policy, note)
-    if refusal is not None:
-        draft.emit(CaseEventKind.COMMAND_REFUSED, Cause.COMMAND, refusal=refusal, note=note)
+def apply(
+    case: Case,
+    command: CaseCommand,
+    now: int,
+    origin: Origin,
+    policy: Policy,
+    cases: Mapping[str, Case],
+) -> tuple[Draft, ...]:
+    """Carry the command out, or record why it is refused; return the cases that changed."""
+    draft = _draft(case, command, now, origin)
+    try:
+        if command.expected_seq is not None and command.expected_seq != case.case_seq:
+            raise Refuse(
+                Refusal.SEQ_MISMATCH,
+                f"expected_seq {command.expected_seq}, the case is at {case.case_seq}",
+            )
+        other = _carry_out(draft, command, policy, cases)
+        _show_activity(draft, command, policy)
+    except Refuse as refuse:
+        sent = draft.sent
+        draft = _draft(case, command, now, origin)
+        draft.sent = sent if command.kind is CommandKind.ABSORB else []
+        detail = refuse.detail[:MAX_DETAIL]
+        said = Refused(command_id=command.command_id, refusal=refuse.refusal, detail=detail)
+        draft.change(refused=(*case.refused, said)[-MAX_REFUSED:])
+        draft.emit(
+            CaseEventKind.COMMAND_REFUSED,
+            Cause.COMMAND,
+            refusal=refuse.refusal,
+            note=lifecycle.note_of(command),
+            detail=detail,
+        )
+        return (draft,)
+    return (draft,) if other is None else (draft, other)
 
 
 def refuse_unknown(command: CaseCommand, now: int) -> CaseEvent:
@@ -58,43 +124,62 @@ def refuse_unknown(command: CaseCommand, now: int) -> CaseEvent:
         command_id=command.command_id,
         actor=command.actor,
         refusal=Refusal.UNKNOWN_CASE,
-        note=_note(command),
+        note=lifecycle.note_of(command),
     )
 
 
-def _note(command: CaseCommand) -> str | None:
-    return None if command.note is None else command.note[:MAX_NOTE]
+def _draft(case: Case, command: CaseCommand, now: int, origin: Origin) -> Draft:
+    draft = Draft(case, now, origin)
+    draft.change(commands=(*case.commands, command.command_id)[-MAX_COMMANDS:])
+    return draft
 
 
 def _carry_out(
-    draft: Draft, command: CaseCommand, policy: Policy, note: str | None
-) -> Refusal | None:
-    number = command.follow_up
+    draft: Draft, command: CaseCommand, policy: Policy, cases: Mapping[str, Case]
+) -> Draft | None:
+    note = lifecycle.note_of(command)
     match command.kind:
         case CommandKind.ACKNOWLEDGE:
-            return acknowledge.acknowledge(draft, policy, note)
-        case CommandKind.RESOLVE:
-            return _resolve(draft, policy, note)
+            acknowledge.acknowledge(draft, policy, note, Cause.COMMAND)
+        case CommandKind.RECEIPT:
+            replies.receipt(draft, policy, note)
+        case CommandKind.REPLY:
+            _reply(draft, policy, command)
         case CommandKind.FOLLOW_UP_DONE:
-            return follow_up.settle(draft, number, FollowUpState.DONE, note)
+            follow_up.settle(draft, command.follow_up, FollowUpState.DONE, note)
         case CommandKind.FOLLOW_UP_WAIVE:
-            return follow_up.settle(draft, number, FollowUpState.WAIVED, note)
-
-
-def _resolve(draft: Draft, policy: Policy, note: str | None) -> Refusal | None:
-    """Stop the escalation and promise the follow-ups; with none, close after the reopen window."""
-    if draft.case.state not in (CaseState.OPEN, CaseState.ACKNOWLEDGED):
-        return Refusal.WRONG_STATE
-    escalation.cancel(draft)
-    draft.change(
-        state=CaseState.RESOLVED,
-        resolved_at=draft.now,
-        resolved_by=draft.origin.actor,
-        resolution=note,
-    )
-    plan = policy.plan(draft.case.severity)
-    if not plan.follow_ups:
-        draft.arm(TimerKind.CLOSE, draft.now + plan.reopen_ms)
-    draft.emit(CaseEventKind.RESOLVED, Cause.COMMAND, note=note)
-    follow_up.schedule(draft, policy)
+            follow_up.settle(draft, command.follow_up, FollowUpState.WAIVED, note)
+        case CommandKind.MERGE:
+            return merging.merge(draft, policy, command, cases)
+        case CommandKind.ABSORBED:
+            merging.absorbed(draft, policy, command)
+        case CommandKind.FORWARD:
+            intake.forwarded(draft, policy, command)
+        case CommandKind.AUDIT:
+            audit.repair(draft, policy)
+        case _:
+            SIMPLE[command.kind](draft, policy, command)
     return None
+
+
+def _reply(draft: Draft, policy: Policy, command: CaseCommand) -> None:
+    replies.reply(
+        draft,
+        policy,
+        Cause.COMMAND,
+        at=min(command.at, draft.now),
+        by=command.actor,
+        message_id=command.message_id or command.command_id,
+        channel=command.channel,
+        note=lifecycle.note_of(command),
+    )
+    thanking.thanked(draft)
+
+
+def _show_activity(draft: Draft, command: CaseCommand, policy: Policy) -> None:
+    """Work on a case pushes the expiry of its acknowledgement; a short word alone is no work."""
+    if command.kind in _IDLE or draft.case.state not in Case.UNRESOLVED:
+        return
+    if command.kind is CommandKind.NOTE and len(command.note or "") < policy.activity_chars:
+        return
+    acknowledge.extend(draft, policy)

@@ -7,26 +7,34 @@ returns what is to happen; it asks no clock, draws no random number and touches 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, assert_never
 
 from services.escalation.domain import (
     acknowledge,
+    audit,
+    clocks,
     commands,
     escalation,
     follow_up,
     grouping,
     intake,
+    lifecycle,
+    merging,
 )
 from services.escalation.domain.case import Draft, Origin
-from services.escalation.domain.policy import Policy
+from services.escalation.domain.policy import DAY, Policy
 from shared.events import (
     Case,
     CaseCommand,
     CaseEvent,
     CaseState,
+    Cause,
+    CustomerErased,
+    EraseCustomer,
     FeedbackClassified,
     FeedbackOutcome,
+    NoCaseReason,
     OutcomeKind,
     Timer,
     TimerKind,
@@ -35,16 +43,18 @@ from shared.events import (
 
 @dataclass(frozen=True)
 class FeedbackIn:
-    """A classified feedback arrived."""
+    """A classified feedback arrived. ``erased_at``: when its customer was erased, if ever."""
 
     classified: FeedbackClassified
+    erased_at: int | None = None
 
 
 @dataclass(frozen=True)
 class CommandIn:
-    """Somebody asks something of a case."""
+    """Somebody asks something of a case. ``load``: live cases of people, as ``name/severity``."""
 
     command: CaseCommand
+    load: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,15 +64,23 @@ class TimerIn:
     case_id: str
 
 
-Input = FeedbackIn | CommandIn | TimerIn
+@dataclass(frozen=True)
+class EraseIn:
+    """All that is kept of a customer is to be erased."""
+
+    command: EraseCustomer
+
+
+Input = FeedbackIn | CommandIn | TimerIn | EraseIn
 
 
 @dataclass(frozen=True)
 class Decision:
     """What is to be written: changed snapshots, events in order, the outcome of a feedback.
 
-    A closed case is among ``cases`` like any other. ``NOTHING`` answers a stale timer, a repeated
-    command and a feedback that one of the cases lists already.
+    A closed case is among ``cases`` like any other; ``removed`` are those to be forgotten. ``sent``
+    are commands to other cases. ``NOTHING`` answers a stale timer, a repeated command and a feedback
+    that one of the cases lists already.
     """
 
     NOTHING: ClassVar[Decision]
@@ -70,6 +88,9 @@ class Decision:
     cases: tuple[Case, ...] = ()
     events: tuple[CaseEvent, ...] = ()
     outcome: FeedbackOutcome | None = None
+    sent: tuple[CaseCommand, ...] = ()
+    removed: tuple[str, ...] = ()
+    erased: CustomerErased | None = None
 
 
 Decision.NOTHING = Decision()
@@ -80,69 +101,115 @@ def decide(cases: Mapping[str, Case], given: Input, now: int, policy: Policy) ->
 
     Args:
         cases: all live cases, by id, of the one customer (record key) that the input concerns.
-        given: a feedback, a command or a due timer.
+        given: a feedback, a command, a due timer or an erasure.
         now: milliseconds since the Unix epoch, UTC.
         policy: what each severity asks for.
     """
     match given:
         case FeedbackIn(classified):
-            return _feedback(cases, classified, now, policy)
+            return _feedback(cases, classified, given.erased_at, now, policy)
         case CommandIn(command):
-            return _command(cases, command, now, policy)
+            return _command(cases, command, given.load, now, policy)
         case TimerIn(case_id):
             return _timers(cases, case_id, now, policy)
+        case EraseIn(command):
+            return _erase(cases, command, now)
         case _:
             assert_never(given)
 
 
 def _feedback(
-    cases: Mapping[str, Case], item: FeedbackClassified, now: int, policy: Policy
+    cases: Mapping[str, Case],
+    item: FeedbackClassified,
+    erased_at: int | None,
+    now: int,
+    policy: Policy,
 ) -> Decision:
     feedback = item.feedback
     if grouping.is_known(cases.values(), feedback.feedback_id):
         return Decision.NOTHING
+    if erased_at is not None and feedback.received_at <= erased_at:
+        gone = grouping.Route(OutcomeKind.NO_CASE, reason=NoCaseReason.ERASED)
+        return Decision(outcome=_outcome(item, gone, (), now))
     route = grouping.route(cases.values(), item, now, policy)
     if route.kind is OutcomeKind.NO_CASE:
-        return Decision(outcome=_outcome(item, route, None, now))
-    origin = Origin(feedback.feedback_id, feedback.received_at)
-    draft = Draft(route.case or intake.new_case(item, now), now, origin)
-    if route.kind is OutcomeKind.CASE_OPENED:
-        intake.open_case(draft, item, route.cause, policy)
-    elif route.kind is OutcomeKind.CASE_REOPENED:
-        intake.reopen(draft, item, route.cause, policy)
-    elif route.cause in grouping.REFERRING or draft.case.state is CaseState.RESOLVED:
-        intake.refer(draft, item, route.cause)
+        return Decision(outcome=_outcome(item, route, (), now))
+    origin = Origin(feedback.feedback_id, feedback.received_at, policy=policy.version)
+    if route.case is None:
+        drafts = _open(item, route, now, origin, policy)
     else:
-        intake.attach(draft, item, route.cause, policy)
-    return _decision(draft, _outcome(item, route, draft.case.case_id, now))
+        draft = Draft(route.case, now, origin)
+        drafts = [draft]
+        if draft.case.state is CaseState.MERGED:
+            merging.forward(draft, intake.reference(item, route.cause))
+            sent = grouping.Route(OutcomeKind.FORWARDED, cause=route.cause)
+            outcome = _outcome(item, sent, (draft.case,), now)
+            return Decision(outcome=outcome, sent=tuple(draft.sent))
+        if route.kind is OutcomeKind.CASE_REOPENED:
+            intake.reopen(draft, item, route.cause, policy)
+        elif route.cause in grouping.REFERRING or draft.case.state in Case.SETTLING:
+            intake.refer(draft, item, route.cause, policy)
+        else:
+            intake.attach(draft, item, route.cause, policy)
+    return _decision(drafts, policy, _outcome(item, route, [one.case for one in drafts], now))
 
 
-def _command(cases: Mapping[str, Case], command: CaseCommand, now: int, policy: Policy) -> Decision:
+def _open(
+    item: FeedbackClassified, route: grouping.Route, now: int, origin: Origin, policy: Policy
+) -> list[Draft]:
+    drafts = []
+    for part, issue in enumerate(intake.parts_of(item, policy)):
+        draft = Draft(intake.new_case(item, now, part, issue), now, origin)
+        intake.open_case(draft, item, route.cause, policy, issue)
+        drafts.append(draft)
+    return drafts
+
+
+def _command(
+    cases: Mapping[str, Case],
+    command: CaseCommand,
+    load: Mapping[str, int],
+    now: int,
+    policy: Policy,
+) -> Decision:
     case = cases.get(command.case_id)
     if case is None or case.tenant != command.tenant:
-        return Decision(events=(commands.refuse_unknown(command, now),))
+        answer = merging.unknown_survivor(command, now)
+        event = commands.refuse_unknown(command, now)
+        return Decision(events=(event,), sent=() if answer is None else (answer,))
     if command.command_id in case.commands:
         return Decision.NOTHING
-    draft = Draft(case, now, Origin(command_id=command.command_id, actor=command.actor))
-    commands.apply(draft, command, policy)
-    return _decision(draft)
+    origin = Origin(
+        command_id=command.command_id, actor=command.actor, policy=policy.version, facts=load
+    )
+    return _decision(commands.apply(case, command, now, origin, policy, cases), policy)
 
 
 def _timers(cases: Mapping[str, Case], case_id: str, now: int, policy: Policy) -> Decision:
-    """Fire every timer of the case that is due, in deadline order, each exactly once."""
+    """Fire everything of the case that is due, in deadline order, each exactly once."""
     case = cases.get(case_id)
     if case is None:
         return Decision.NOTHING
-    draft = Draft(case, now, Origin())
-    while timer := draft.take_due(case.timer_version):
-        _fire(draft, timer, policy)
-    return _decision(draft)
+    draft = Draft(case, now, Origin(policy=policy.version))
+    while due := draft.take_due(case.timer_version):
+        if isinstance(due, Timer):
+            if due.kind is TimerKind.FORGET and draft.case.state in Case.ENDED:
+                if case.legal_hold is None:
+                    return Decision(removed=(case_id,))
+                draft.arm(TimerKind.FORGET, now + DAY)
+                return Decision(cases=(draft.case,))
+            _fire(draft, due, policy)
+        else:
+            clocks.fire(draft, policy, due)
+    return _decision((draft,), policy)
 
 
 def _fire(draft: Draft, timer: Timer, policy: Policy) -> None:
     match timer.kind:
         case TimerKind.STEP:
             escalation.step_due(draft, policy, timer.due_at)
+        case TimerKind.HELD:
+            escalation.hold_over(draft, policy, timer.due_at)
         case TimerKind.ACK_EXPIRY:
             acknowledge.expired(draft, policy, timer.due_at)
         case TimerKind.FOLLOW_UP_DUE:
@@ -151,16 +218,60 @@ def _fire(draft: Draft, timer: Timer, policy: Policy) -> None:
             follow_up.missed(draft, policy, timer.ref, timer.due_at)
         case TimerKind.CLOSE:
             follow_up.close_if_settled(draft)
+        case TimerKind.NUDGE:
+            lifecycle.nudge_due(draft, timer.ref, timer.due_at)
+        case TimerKind.WAIT_END:
+            lifecycle.wait_over(draft, policy, timer.due_at)
+        case TimerKind.SNOOZE_END:
+            lifecycle.snooze_over(draft, policy, timer.due_at, Cause.SNOOZE_OVER)
+        case TimerKind.REMIND:
+            audit.remind(draft, policy, timer.due_at)
+        case TimerKind.FORGET:
+            pass
+        case _:
+            assert_never(timer.kind)
 
 
-def _decision(draft: Draft, outcome: FeedbackOutcome | None = None) -> Decision:
-    if draft.case is draft.before:
+def _erase(cases: Mapping[str, Case], command: EraseCustomer, now: int) -> Decision:
+    """Forget all cases of a customer, unless one is held for a reason of law."""
+    held = next((case for case in cases.values() if case.legal_hold is not None), None)
+    receipt = CustomerErased(
+        command_id=command.command_id,
+        tenant=command.tenant,
+        record_key=command.record_key,
+        actor=command.actor,
+        erased_at=now,
+        reason=command.reason,
+        cases=() if held else tuple(sorted(cases)),
+        refused=f"legal hold on {held.case_id}: {held.legal_hold}" if held else None,
+    )
+    return Decision(removed=receipt.cases, erased=receipt)
+
+
+def _decision(
+    drafts: tuple[Draft, ...] | list[Draft],
+    policy: Policy,
+    outcome: FeedbackOutcome | None = None,
+) -> Decision:
+    changed = [draft for draft in drafts if draft.case is not draft.before]
+    if not changed and not any(draft.sent for draft in drafts):
         return Decision.NOTHING
-    return Decision((draft.case,), tuple(draft.events), outcome)
+    for draft in changed:
+        audit.settle(draft, policy)
+        draft.seal()
+    return Decision(
+        tuple(draft.case for draft in changed),
+        tuple(event for draft in changed for event in draft.events),
+        outcome,
+        tuple(command for draft in drafts for command in draft.sent),
+    )
 
 
 def _outcome(
-    item: FeedbackClassified, route: grouping.Route, case_id: str | None, now: int
+    item: FeedbackClassified,
+    route: grouping.Route,
+    cases: tuple[Case, ...] | list[Case],
+    now: int,
 ) -> FeedbackOutcome:
     return FeedbackOutcome(
         feedback_id=item.feedback.feedback_id,
@@ -170,6 +281,7 @@ def _outcome(
         kind=route.kind,
         received_at=item.feedback.received_at,
         decided_at=now,
-        case_id=case_id,
+        case_id=cases[0].case_id if cases else None,
         no_case_reason=route.reason,
+        others=tuple(case.case_id for case in cases[1:]),
     )

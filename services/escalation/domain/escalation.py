@@ -1,30 +1,45 @@
-"""The ladder of a case: start, climb, exhaust, repeat, cancel.
+"""The ladder of a case: start, climb, hold, skip, exhaust, repeat, cancel.
 
 Deadlines are armed relative to ``now``, so downtime delays the next step but never fires several
 at once; what a passed deadline caused carries that deadline in ``at``. A notification is identified
-by (case, epoch, round, step): the epoch names the restart, the snapshot holds the round.
+by (case, epoch, round, step): the epoch names the restart, the snapshot holds the round. The steps of
+an epoch are those of its beginning: a policy that is edited meanwhile is for the next one.
+
+A step whose gate is closed, or that falls into a mute window, is held and looked at again when that
+ends; a step by which nobody can be reached is skipped at once; when no step is left, the policy's
+fallback is told. So nothing is silent.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 import msgspec
 
+from services.escalation.domain import clocks
 from services.escalation.domain.case import Draft
-from services.escalation.domain.policy import Policy, SeverityPlan
+from services.escalation.domain.policy import Policy
 from shared.events import (
+    Case,
     CaseEventKind,
     CaseState,
     Cause,
     Escalation,
     EscalationStatus,
     FollowUp,
+    Ladder,
+    Severity,
+    Step,
     TimerKind,
 )
+
+TIMERS: Final = (TimerKind.STEP, TimerKind.ACK_EXPIRY, TimerKind.HELD)
 
 
 def start(draft: Draft, policy: Policy, cause: Cause) -> None:
     """Begin a run: a new epoch from step 1, with the plan of the case's severity now."""
-    if not policy.plan(draft.case.severity).steps:
+    if not policy.plan_for(draft.case).steps:
         return
     epoch = draft.case.escalation.epoch + 1
     run = Escalation(epoch=epoch, first_epoch=epoch, step=1, started_at=draft.now)
@@ -41,15 +56,11 @@ def begin_epoch(
     draft: Draft, policy: Policy, cause: Cause, epoch: Escalation, at: int | None = None
 ) -> None:
     """Open the case, clear any acknowledgement and notify step 1 of ``epoch``."""
-    first = policy.plan(draft.case.severity).steps[0]
-    draft.disarm(TimerKind.STEP, TimerKind.ACK_EXPIRY)
+    draft.disarm(*TIMERS)
     reopen(draft, epoch)
-    name = f"{policy.version}/{draft.case.severity}"
-    move(draft, status=EscalationStatus.PENDING, policy=name)
-    draft.arm(TimerKind.STEP, draft.now + first.wait_ms)
-    triggered = CaseEventKind.ESCALATION_TRIGGERED
-    kind = triggered if epoch.epoch == 1 else CaseEventKind.REESCALATED
-    _notify(draft, kind, cause, at, first.targets)
+    ladder = policy.ladder_for(draft.case)
+    move(draft, status=EscalationStatus.PENDING, policy=ladder.name, ladder=ladder)
+    _take_step(draft, policy, cause, at)
 
 
 def reopen(draft: Draft, epoch: Escalation) -> None:
@@ -59,31 +70,39 @@ def reopen(draft: Draft, epoch: Escalation) -> None:
 
 def step_due(draft: Draft, policy: Policy, due_at: int) -> None:
     """Nobody acknowledged in time: notify the next step, or everyone once exhausted."""
-    plan, stands = policy.plan(draft.case.severity), draft.case.escalation
+    ladder, stands = _ladder(draft, policy), draft.case.escalation
     if stands.status is EscalationStatus.EXHAUSTED:
         move(draft, rounds=stands.rounds + 1)
-        draft.arm(TimerKind.STEP, draft.now + _repeat_ms(draft, policy))
-        _notify(draft, CaseEventKind.REESCALATED, Cause.REPEAT, due_at, plan.everyone)
+        _tell_everyone(draft, policy, CaseEventKind.REESCALATED, Cause.REPEAT, due_at)
     elif stands.status is EscalationStatus.PENDING:
         _notify(draft, CaseEventKind.ACK_TIMED_OUT, Cause.ACK_TIMEOUT, due_at)
-        if stands.step < len(plan.steps):
-            _climb(draft, plan, due_at, step=stands.step + 1, rounds=stands.rounds)
-        elif plan.steps and stands.rounds < plan.repeat:
-            _climb(draft, plan, due_at, step=1, rounds=stands.rounds + 1)
+        if stands.step < len(ladder.steps):
+            move(draft, step=stands.step + 1)
+            _take_step(draft, policy, Cause.ACK_TIMEOUT, due_at)
+        elif ladder.steps and stands.rounds < ladder.repeat:
+            move(draft, step=1, rounds=stands.rounds + 1)
+            _take_step(draft, policy, Cause.ACK_TIMEOUT, due_at)
         else:
             exhaust(draft, policy, Cause.ACK_TIMEOUT, due_at)
+
+
+def hold_over(draft: Draft, policy: Policy, due_at: int) -> None:
+    """The gate opens or the mute window ends: look again at what was held."""
+    status = draft.case.escalation.status
+    if status is EscalationStatus.PENDING:
+        _take_step(draft, policy, Cause.GATE, due_at)
+    elif status is EscalationStatus.EXHAUSTED:
+        _tell_everyone(draft, policy, CaseEventKind.REESCALATED, Cause.REPEAT, due_at)
 
 
 def exhaust(draft: Draft, policy: Policy, cause: Cause, due_at: int) -> None:
     """The ladder is over: tell everyone, and keep telling until somebody acknowledges."""
     move(draft, status=EscalationStatus.EXHAUSTED)
-    draft.arm(TimerKind.STEP, draft.now + _repeat_ms(draft, policy))
-    everyone = policy.plan(draft.case.severity).everyone
-    _notify(draft, CaseEventKind.ESCALATION_EXHAUSTED, cause, due_at, everyone)
+    _tell_everyone(draft, policy, CaseEventKind.ESCALATION_EXHAUSTED, cause, due_at)
 
 
 def follow_up_overdue(draft: Draft, policy: Policy, due_at: int, follow_up: FollowUp) -> None:
-    """Tell the lead once about a broken promise: an epoch of its own, no ladder."""
+    """Tell the owner and the lead once about a broken promise: an epoch of its own, no ladder."""
     move(draft, epoch=draft.case.escalation.epoch + 1, step=1, rounds=0)
     draft.emit(
         CaseEventKind.REESCALATED,
@@ -91,14 +110,14 @@ def follow_up_overdue(draft: Draft, policy: Policy, due_at: int, follow_up: Foll
         at=due_at,
         epoch=draft.case.escalation.epoch,
         step=1,
-        targets=policy.overdue_targets,
+        targets=in_charge(draft, policy),
         follow_up=follow_up,
     )
 
 
 def cancel(draft: Draft) -> None:
     """Stop for good, without an event of its own: the case was resolved."""
-    draft.disarm(TimerKind.STEP, TimerKind.ACK_EXPIRY)
+    draft.disarm(*TIMERS)
     if draft.case.escalation.status is not EscalationStatus.NONE:
         move(draft, status=EscalationStatus.CANCELLED)
 
@@ -111,26 +130,128 @@ def is_capped(draft: Draft, policy: Policy) -> bool:
     return epochs >= policy.max_epochs or draft.now - started_at >= policy.max_age_ms
 
 
+def is_waiting(case: Case) -> bool:
+    """Tell whether the ladder waits for somebody to acknowledge."""
+    return case.escalation.status in {EscalationStatus.PENDING, EscalationStatus.EXHAUSTED}
+
+
+def in_charge(draft: Draft, policy: Policy) -> tuple[str, ...]:
+    """Return whose the case is, and the leads."""
+    return tuple(dict.fromkeys((*clocks.owners(draft), *_leads(draft, policy))))
+
+
 def move(draft: Draft, **fields: object) -> None:
     """Replace fields of the case's escalation."""
     draft.change(escalation=msgspec.structs.replace(draft.case.escalation, **fields))
 
 
-def _climb(draft: Draft, plan: SeverityPlan, due_at: int, *, step: int, rounds: int) -> None:
-    rung = plan.steps[step - 1]
-    move(draft, step=step, rounds=rounds)
-    draft.arm(TimerKind.STEP, draft.now + rung.wait_ms)
-    _notify(draft, CaseEventKind.REESCALATED, Cause.ACK_TIMEOUT, due_at, rung.targets)
+def _take_step(draft: Draft, policy: Policy, cause: Cause, at: int | None) -> None:
+    """Notify the step it stands on, or the next one by which somebody can be reached."""
+    ladder = _ladder(draft, policy)
+    stands = draft.case.escalation
+    first = stands.epoch == 1 and stands.step == 1 and stands.rounds == 0
+    kind = CaseEventKind.ESCALATION_TRIGGERED if first else CaseEventKind.REESCALATED
+    for number in range(stands.step, len(ladder.steps) + 1):
+        rung = ladder.steps[number - 1]
+        move(draft, step=number)
+        if _hold_step(draft, policy, rung):
+            return
+        if targets := _reach(policy, rung.targets, draft.now):
+            _await(draft, rung.wait_ms)
+            _notify(draft, kind, cause, at, targets)
+            return
+        _notify(
+            draft,
+            CaseEventKind.STEP_SKIPPED,
+            Cause.NO_ONE_ON_CALL,
+            at,
+            detail=f"nobody can be reached by {', '.join(rung.targets) or 'this step'}",
+        )
+    _await(draft, ladder.steps[-1].wait_ms if ladder.steps else _repeat_ms(draft, policy))
+    _notify(
+        draft,
+        kind,
+        Cause.NO_ONE_ON_CALL,
+        at,
+        policy.fallback,
+        "nobody of the ladder can be reached",
+    )
+
+
+def _await(draft: Draft, wait_ms: int) -> None:
+    move(draft, held_since=None)
+    draft.arm(TimerKind.STEP, draft.now + wait_ms)
+
+
+def _hold_step(draft: Draft, policy: Policy, rung: Step) -> bool:
+    """Hold a step that must not be taken now; tell whether it is held."""
+    gate = policy.gate(rung.gate) if rung.gate else None
+    if gate is not None and draft.case.severity is not Severity.CRITICAL:
+        opens_at = draft.now if gate.is_open(draft.now) else gate.next_open(draft.now)
+        if opens_at is not None and opens_at > draft.now:
+            detail = f"the gate {rung.gate} is closed"
+            _hold(draft, opens_at, CaseEventKind.STEP_HELD, Cause.GATE, detail)
+            return True
+    return _is_muted(draft, policy)
+
+
+def _is_muted(draft: Draft, policy: Policy) -> bool:
+    mute = policy.muted(draft.case, draft.now)
+    if mute is None:
+        return False
+    detail = f"{mute.name}: {mute.reason}"
+    _hold(draft, mute.end, CaseEventKind.NOTIFICATION_SUPPRESSED, Cause.MUTED, detail)
+    return True
+
+
+def _hold(draft: Draft, until: int, kind: CaseEventKind, cause: Cause, detail: str) -> None:
+    stands = draft.case.escalation
+    if stands.held_since is None:
+        move(draft, held_since=draft.now)
+    draft.arm(TimerKind.HELD, until)
+    _notify(draft, kind, cause, None, detail=detail)
+
+
+def _tell_everyone(
+    draft: Draft, policy: Policy, kind: CaseEventKind, cause: Cause, due_at: int
+) -> None:
+    if _is_muted(draft, policy):
+        return
+    ladder = _ladder(draft, policy)
+    names = dict.fromkeys(name for step in ladder.steps for name in step.targets)
+    everyone = _reach(policy, (*names, *ladder.exhausted), draft.now) or policy.fallback
+    _await(draft, _repeat_ms(draft, policy))
+    _notify(draft, kind, cause, due_at, everyone)
+
+
+def _reach(policy: Policy, names: Iterable[str], at: int) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(person for name in names for person in policy.reach(name, at)))
+
+
+def _leads(draft: Draft, policy: Policy) -> tuple[str, ...]:
+    return _reach(policy, policy.overdue_targets, draft.now) or policy.fallback
+
+
+def _ladder(draft: Draft, policy: Policy) -> Ladder:
+    """Return the ladder of the running epoch; a case of an older release has none in it."""
+    return draft.case.escalation.ladder or policy.ladder_for(draft.case)
 
 
 def _repeat_ms(draft: Draft, policy: Policy) -> int:
     if is_capped(draft, policy):
         return policy.stale_repeat_ms
-    return policy.plan(draft.case.severity).repeat_ms
+    return _ladder(draft, policy).repeat_ms
 
 
 def _notify(
-    draft: Draft, kind: CaseEventKind, cause: Cause, at: int | None, targets: tuple[str, ...] = ()
+    draft: Draft,
+    kind: CaseEventKind,
+    cause: Cause,
+    at: int | None,
+    targets: tuple[str, ...] = (),
+    detail: str = "",
 ) -> None:
     stands = draft.case.escalation
-    draft.emit(kind, cause, at=at, epoch=stands.epoch, step=stands.step, targets=targets)
+    draft.emit(
+        kind, cause, at=at, epoch=stands.epoch, step=stands.step, targets=targets, detail=detail
+    )

@@ -6,13 +6,16 @@ from typing import Final
 
 import msgspec
 
-from services.escalation.domain import escalation
+from services.escalation.domain import clocks, escalation
 from services.escalation.domain.case import Draft
 from services.escalation.domain.policy import Policy
+from services.escalation.domain.refuse import Refuse
 from shared.events import (
+    Case,
     CaseEventKind,
     CaseState,
     Cause,
+    ClockKind,
     FollowUp,
     FollowUpState,
     Refusal,
@@ -22,7 +25,7 @@ from shared.events import (
 MAX_FOLLOW_UPS: Final = 32
 """How many follow-ups a case remembers; the oldest settled ones go first."""
 
-_SETTLED: Final = frozenset({FollowUpState.DONE, FollowUpState.WAIVED})
+SETTLED: Final = frozenset({FollowUpState.DONE, FollowUpState.WAIVED})
 _EVENT: Final = {
     FollowUpState.DUE: CaseEventKind.FOLLOW_UP_DUE,
     FollowUpState.DONE: CaseEventKind.FOLLOW_UP_DONE,
@@ -33,12 +36,13 @@ _EVENT: Final = {
 
 def schedule(draft: Draft, policy: Policy) -> None:
     """Promise the follow-ups of the case's severity, counted from now."""
-    for promise in policy.plan(draft.case.severity).follow_ups:
+    for promise in policy.plan_for(draft.case).follow_ups:
         earlier = draft.case.follow_ups[-(MAX_FOLLOW_UPS - 1) :]
         item = FollowUp(
             number=earlier[-1].number + 1 if earlier else 1,
             kind=promise.kind,
             due_at=draft.now + promise.after_ms,
+            via=promise.via,
         )
         draft.change(follow_ups=(*earlier, item))
         draft.arm(TimerKind.FOLLOW_UP_DUE, item.due_at, ref=item.number)
@@ -50,7 +54,7 @@ def due(draft: Draft, policy: Policy, number: int, due_at: int) -> None:
     item = _find(draft, number)
     if item is None or item.state is not FollowUpState.SCHEDULED:
         return
-    grace_ms = policy.plan(draft.case.severity).follow_up_grace_ms
+    grace_ms = policy.plan_for(draft.case).follow_up_grace_ms
     draft.arm(TimerKind.FOLLOW_UP_MISSED, draft.now + grace_ms, ref=number)
     _enter(draft, item, FollowUpState.DUE, Cause.FOLLOW_UP, at=due_at)
 
@@ -64,34 +68,51 @@ def missed(draft: Draft, policy: Policy, number: int, due_at: int) -> None:
     escalation.follow_up_overdue(draft, policy, due_at, entered)
 
 
-def settle(
-    draft: Draft, number: int | None, state: FollowUpState, note: str | None
-) -> Refusal | None:
+def settle(draft: Draft, number: int | None, state: FollowUpState, note: str | None) -> None:
     """Mark a follow-up done or waived by command; the last one closes the case."""
     item = None if number is None else _find(draft, number)
     if item is None:
-        return Refusal.NO_SUCH_FOLLOW_UP
-    if item.state in _SETTLED:
-        return Refusal.WRONG_STATE
+        raise Refuse(Refusal.NO_SUCH_FOLLOW_UP, f"follow_up: there is no {number}")
+    if item.state in SETTLED:
+        raise Refuse(Refusal.WRONG_STATE, f"follow-up {number} is {item.state}")
     _enter(draft, item, state, Cause.COMMAND, note=note)
     close_if_settled(draft)
-    return None
 
 
 def waive_all(draft: Draft, cause: Cause) -> None:
-    """Waive what is not settled yet: the case is open again."""
+    """Waive what is not settled yet: the case is open again, or over."""
     for item in draft.case.follow_ups:
-        if item.state not in _SETTLED:
+        if item.state not in SETTLED:
             _enter(draft, item, FollowUpState.WAIVED, cause)
 
 
+def is_told(case: Case) -> bool:
+    """Tell whether the customer knows how the case was resolved: told, or talked to since."""
+    if case.communicated_at is not None:
+        return True
+    since = case.resolved_at or 0
+    return any(
+        item.state is FollowUpState.DONE and (item.changed_at or 0) >= since
+        for item in case.follow_ups
+    )
+
+
 def close_if_settled(draft: Draft) -> None:
-    """Close a resolved case of which every promise is done or waived."""
-    if draft.case.state is not CaseState.RESOLVED:
+    """Close a resolved case of which the customer knows, when every promise is done or waived."""
+    if draft.case.state not in Case.SETTLING or not is_told(draft.case):
         return
-    if all(item.state in _SETTLED for item in draft.case.follow_ups):
-        draft.change(state=CaseState.CLOSED, closed_at=draft.now, timers=())
-        draft.emit(CaseEventKind.CLOSED, Cause.FOLLOW_UPS_SETTLED)
+    if all(item.state in SETTLED for item in draft.case.follow_ups):
+        clocks.cancel(draft, tuple(ClockKind))
+        close(draft, Cause.FOLLOW_UPS_SETTLED)
+
+
+def close(draft: Draft, cause: Cause, note: str | None = None) -> None:
+    """Close the case for good; nothing is pending but that it is forgotten one day."""
+    waive_all(draft, cause)
+    draft.change(
+        state=CaseState.CLOSED, closed_at=draft.now, timers=(), snoozed_until=None, wait_until=None
+    )
+    draft.emit(CaseEventKind.CLOSED, cause, note=note)
 
 
 def _find(draft: Draft, number: int) -> FollowUp | None:
@@ -114,7 +135,7 @@ def _enter(
             entered if other.number == item.number else other for other in draft.case.follow_ups
         )
     )
-    if state in _SETTLED:
+    if state in SETTLED:
         draft.disarm(TimerKind.FOLLOW_UP_DUE, TimerKind.FOLLOW_UP_MISSED, ref=item.number)
     draft.emit(_EVENT[state], cause, at=at, follow_up=entered, note=note)
     return entered

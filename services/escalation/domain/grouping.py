@@ -17,8 +17,12 @@ refers to a case (✎) changes neither its state, severity and clocks nor the co
 | negative, without a thread, same issue | joins the unresolved case | see below | – |
 | negative, thread or ``repeat`` of a resolved case | reopens it within its window | see below | – |
 | … but written before it was resolved, or imported | ✎ that case | see below | – |
-| negative | | | opens a case |
+| a question in the thread of a settled case | reopens it within its window | see below | – |
+| anything else in the thread of a settled case | ✎ that case | ``feedback`` | – |
+| praise, suggestion (not imported) | joins an open one of its kind | see below | opens a case to thank |
+| negative | | | opens a case, or one for each of its issues |
 | anything else | | | no case: what it is |
+| received before its customer was erased | | | no case: ``erased`` |
 
 The cause of the rest is ``repeat_contact`` when intake marked a repetition, else ``feedback``.
 Deletion before creation: nothing is known of the item then, so the creation that comes later is
@@ -56,7 +60,9 @@ ITEM_DIGITS: Final = 12
 REFERRING: Final = frozenset({Cause.DELETION, Cause.OWN_SIDE, Cause.MACHINE})
 """What is only noted in a case."""
 
-_UNRESOLVED: Final = frozenset({CaseState.OPEN, CaseState.ACKNOWLEDGED})
+OPEN: Final = Case.UNRESOLVED | {CaseState.MERGED}
+"""States in which a case takes what belongs to it; a merged one forwards it."""
+
 _PEOPLE: Final = frozenset({Origin.HUMAN, Origin.BULK})
 _OURS: Final = frozenset({Role.AGENT, Role.BOT})
 _NO_CASE: Final = {
@@ -103,10 +109,25 @@ def repeat_of(feedback: FeedbackReceived) -> Repeat | None:
     return feedback.repeat if feedback.op is Operation.CREATE else None
 
 
+def standing(cases: Iterable[Case]) -> list[Case]:
+    """Return the cases that may still take something; of those merged, the one that goes on.
+
+    One that was merged into a case of another customer stands for it: it forwards.
+    """
+    by_id = {case.case_id: case for case in cases}
+    live = []
+    for case in by_id.values():
+        if case.state is CaseState.MERGED and case.merged_into in by_id:
+            continue
+        if case.state is not CaseState.CLOSED:
+            live.append(case)
+    return live
+
+
 def route(cases: Collection[Case], item: FeedbackClassified, now: int, policy: Policy) -> Route:
     """Return where ``item`` belongs among the ``cases`` of its customer."""
     feedback = item.feedback
-    live = [case for case in cases if case.state is not CaseState.CLOSED]
+    live = standing(cases)
     holder = _first(case for case in live if listed(case, feedback) is not None)
     if feedback.op is Operation.DELETE:
         return _reference(holder, Cause.DELETION, NoCaseReason.DELETED)
@@ -129,7 +150,7 @@ def _revision(holder: Case, item: FeedbackClassified, now: int, policy: Policy) 
     """Return the way of a further revision; None when it is too late to reopen its case."""
     before = listed(holder, item.feedback)
     milder = before is not None and RANK[item.classification.severity] < RANK[before.severity]
-    if holder.state in _UNRESOLVED or milder or not is_negative(item):
+    if holder.state in OPEN or milder or not is_negative(item):
         return Route(OutcomeKind.CASE_ATTACHED, holder, cause=Cause.REVISION)
     if not _may_reopen(holder, now, policy):
         return None
@@ -149,10 +170,9 @@ def _message(
     repeat = repeat_of(item.feedback)
     said = [case for case in live if repeat is not None and _lists(case, repeat.of)]
     cause = Cause.FEEDBACK if repeat is None else Cause.REPEAT_CONTACT
-    unresolved = _unresolved(threaded) or _unresolved(said)
+    unresolved = _unresolved(threaded, item) or _unresolved(said, item)
     if unresolved is None and not is_negative(item):
-        reason = _NO_CASE.get(item.classification.kind, NoCaseReason.NOT_NEGATIVE)
-        return Route(OutcomeKind.NO_CASE, reason=reason)
+        return _thanks(live, threaded, item, cause, now, policy)
     if unresolved is None and item.feedback.thread_id is None:
         unresolved = _first(case for case in live if _is_same_issue(case, item, now, policy))
     if unresolved is not None:
@@ -166,6 +186,37 @@ def _message(
     return Route(OutcomeKind.CASE_OPENED, cause=cause)
 
 
+def _thanks(
+    live: Collection[Case],
+    threaded: Collection[Case],
+    item: FeedbackClassified,
+    cause: Cause,
+    now: int,
+    policy: Policy,
+) -> Route:
+    """Return the way of what is no complaint: praise and suggestions are answered as well."""
+    kind = item.classification.kind
+    said = _first(threaded)
+    if said is not None:
+        asks = kind is Kind.QUESTION and _may_reopen(said, now, policy)
+        if asks and not _is_old(item.feedback, item.feedback.occurred_at, said):
+            return Route(OutcomeKind.CASE_REOPENED, said, cause=cause)
+        return Route(OutcomeKind.CASE_ATTACHED, said)
+    flags = item.feedback.flags
+    if kind not in policy.thanks or Flag.BACKFILL in flags or Flag.SPAM in flags:
+        return Route(OutcomeKind.NO_CASE, reason=_NO_CASE.get(kind, NoCaseReason.NOT_NEGATIVE))
+    same = _first(
+        case
+        for case in live
+        if case.kind is kind
+        and case.state in Case.UNRESOLVED
+        and now - case.opened_at <= policy.grouping_ms
+    )
+    if same is not None:
+        return Route(OutcomeKind.CASE_ATTACHED, same, cause=cause)
+    return Route(OutcomeKind.CASE_OPENED, cause=cause)
+
+
 def _is_old(feedback: FeedbackReceived, written_at: int | None, case: Case) -> bool:
     """Tell whether it was written before the case was resolved, and so says nothing against that."""
     if Flag.BACKFILL in feedback.flags:
@@ -174,7 +225,8 @@ def _is_old(feedback: FeedbackReceived, written_at: int | None, case: Case) -> b
 
 
 def _is_in_thread(case: Case, feedback: FeedbackReceived) -> bool:
-    return feedback.thread_id is not None and case.thread_id == feedback.thread_id
+    thread = feedback.thread_id
+    return thread is not None and (case.thread_id == thread or thread in case.threads)
 
 
 def _lists(case: Case, feedback_id: str) -> bool:
@@ -185,7 +237,8 @@ def _is_same_issue(case: Case, item: FeedbackClassified, now: int, policy: Polic
     """Without a thread: same channel, recent, and nothing says that it is about something else."""
     reasons = item.classification.reasons
     return (
-        case.state in _UNRESOLVED
+        case.state in Case.UNRESOLVED
+        and case.kind not in policy.thanks
         and case.channel is item.feedback.channel
         and now - case.opened_at <= policy.grouping_ms
         and (not reasons or not case.reasons or not set(reasons).isdisjoint(case.reasons))
@@ -193,19 +246,30 @@ def _is_same_issue(case: Case, item: FeedbackClassified, now: int, policy: Polic
 
 
 def _may_reopen(case: Case, now: int, policy: Policy) -> bool:
-    if case.state is not CaseState.RESOLVED or case.resolved_at is None:
+    if case.state not in Case.SETTLING or case.resolved_at is None:
         return False
-    return now - case.resolved_at <= policy.plan(case.severity).reopen_ms
+    return now - case.resolved_at <= policy.plan_for(case).reopen_ms
 
 
-def _unresolved(cases: Iterable[Case]) -> Case | None:
-    return _first(case for case in cases if case.state in _UNRESOLVED)
+def _unresolved(cases: Iterable[Case], item: FeedbackClassified) -> Case | None:
+    """Return the newest open case, of a bundle the one that is about the same."""
+    reasons = item.classification.reasons
+    return max(
+        (case for case in cases if case.state in OPEN),
+        key=lambda case: (
+            bool(reasons) and not set(reasons).isdisjoint(case.reasons),
+            case.opened_at,
+            -case.part,
+            case.case_id,
+        ),
+        default=None,
+    )
 
 
 def _first(cases: Iterable[Case]) -> Case | None:
-    """Return the newest unresolved case, else the newest one."""
+    """Return the newest unresolved case, else the newest one; of a bundle the most urgent."""
     return max(
         cases,
-        key=lambda case: (case.state in _UNRESOLVED, case.opened_at, case.case_id),
+        key=lambda case: (case.state in OPEN, case.opened_at, -case.part, case.case_id),
         default=None,
     )

@@ -1,5 +1,7 @@
 """What a feedback does to a case: open it, join it, raise its severity, reopen it, be noted in it.
 
+One that holds several matters opens a bundle: a case each, the most urgent first, and one receipt.
+
 Imported history (``Flag.BACKFILL``) does all that as well but starts no ladder: a case that knows
 nothing else is ``backfilled`` until a negative feedback comes that is new, and starts the escalation.
 """
@@ -10,22 +12,43 @@ from typing import Final
 
 import msgspec
 
-from services.escalation.domain import acknowledge, escalation, follow_up, grouping
+from services.escalation.domain import (
+    acknowledge,
+    clocks,
+    escalation,
+    follow_up,
+    grouping,
+    lifecycle,
+    merging,
+    reopening,
+    replies,
+    thanking,
+)
 from services.escalation.domain.case import Draft
 from services.escalation.domain.policy import Policy
-from services.escalation.domain.severity import higher, one_up
+from services.escalation.domain.refuse import Refuse
+from services.escalation.domain.severity import RANK, higher, one_up
 from shared import ids
 from shared.events import (
     Case,
+    CaseCommand,
     CaseEventKind,
     CaseState,
     Cause,
+    ClockKind,
     EscalationStatus,
     FeedbackClassified,
     FeedbackReceived,
     FeedbackRef,
     Flag,
+    Issue,
+    Kind,
+    Operation,
+    Origin,
     Reason,
+    Refusal,
+    Role,
+    Severity,
     TimerKind,
 )
 
@@ -37,75 +60,118 @@ _RUNNING: Final = frozenset({
 })  # fmt: skip
 
 
-def new_case(item: FeedbackClassified, now: int) -> Case:
-    """Return the case that ``item`` is about to open, before its first event."""
+def parts_of(item: FeedbackClassified, policy: Policy) -> tuple[Issue | None, ...]:
+    """Return the matters that a feedback opens cases for, the most urgent first; None is all of it.
+
+    It is split only when two or more of its issues are problems for different reasons.
+    """
+    issues: list[Issue] = []
+    taken = set[Reason]()
+    for issue in sorted(
+        item.classification.issues, key=lambda one: (-RANK[one.severity], one.start)
+    ):
+        is_problem = issue.kind is Kind.COMPLAINT or issue.severity is not Severity.LOW
+        if is_problem and issue.reasons and taken.isdisjoint(issue.reasons):
+            issues.append(issue)
+            taken.update(issue.reasons)
+    return tuple(issues[: policy.max_split]) if len(issues) > 1 else (None,)
+
+
+def new_case(item: FeedbackClassified, now: int, part: int = 0, issue: Issue | None = None) -> Case:
+    """Return the case that ``item``, or one issue of it, is about to open, before its first event."""
     feedback, found = item.feedback, item.classification
     customer = feedback.record_key.removeprefix(f"{feedback.tenant}:")
+    opening = f"{feedback.feedback_id}#{part}" if part else feedback.feedback_id
+    severity, kind = found.severity, found.kind
+    if issue is not None and part:
+        severity, kind = issue.severity, issue.kind
     return Case(
-        case_id=ids.case_id(feedback.tenant, customer, feedback.feedback_id),
+        case_id=ids.case_id(feedback.tenant, customer, opening),
         tenant=feedback.tenant,
         record_key=feedback.record_key,
         customer_key=feedback.customer_key,
         channel=feedback.channel,
         source=feedback.source,
-        severity=found.severity,
-        kind=found.kind,
+        severity=severity,
+        kind=kind,
         state=CaseState.OPEN,
         opened_at=now,
         case_seq=0,
         thread_id=feedback.thread_id,
         feedback_count=0,
+        language=found.language or feedback.language,
+        themes=found.themes,
+        bundle=None if issue is None else feedback.feedback_id,
+        part=part,
+        may_auto_respond=feedback.may_auto_respond,
     )
 
 
-def open_case(draft: Draft, item: FeedbackClassified, cause: Cause, policy: Policy) -> None:
-    """Record the opening and start the escalation."""
-    repeated = _add(draft, item, cause)
+def open_case(
+    draft: Draft, item: FeedbackClassified, cause: Cause, policy: Policy, issue: Issue | None = None
+) -> None:
+    """Record the opening, start the clocks and the escalation."""
+    repeated = _add(draft, item, cause, issue)
+    thanks = draft.case.kind in policy.thanks and not grouping.is_negative(item)
+    _join_team(draft, policy, thanks=thanks)
     if _is_imported(item):
         escalation.hold(draft)
+    elif thanks:
+        clocks.start(draft, policy, ClockKind.THANK_YOU, item.feedback.feedback_id, draft.now)
+        draft.change(waiting_since=draft.now)
+    else:
+        _start_clocks(draft, item, policy)
     draft.emit(CaseEventKind.OPENED, cause)
-    _raise_severity(draft, item, policy, repeated=repeated)
-    _escalate(draft, item, policy, Cause.FEEDBACK)
+    if issue is None:
+        _raise_severity(draft, item, policy, repeated=repeated)
+    if not thanks:
+        _ask_for_receipt(draft, item)
+        _escalate(draft, item, policy, Cause.FEEDBACK)
 
 
 def attach(draft: Draft, item: FeedbackClassified, cause: Cause, policy: Policy) -> None:
     """Add a feedback to an unresolved case; new evidence may raise the severity, never lower it."""
     repeated = _add(draft, item, cause)
-    woken = _wake(draft, item, policy)
+    turned = _turn_into_complaint(draft, item, policy)
+    woken = _wake(draft, item, policy) or turned
+    if cause is not Cause.REVISION and not _is_imported(item):
+        _hear(draft, item, policy)
     draft.emit(CaseEventKind.FEEDBACK_ATTACHED, cause)
-    if _raise_severity(draft, item, policy, repeated=repeated):
+    snoozed = draft.case.snoozed_until is not None and grouping.is_negative(item)
+    raised = _raise_severity(draft, item, policy, repeated=repeated)
+    if raised:
+        lifecycle.wake(draft)
         _escalate(draft, item, policy, Cause.SEVERITY_RAISED)
     elif woken and draft.case.state is CaseState.OPEN:
         _escalate(draft, item, policy, Cause.FEEDBACK)
+    elif snoozed:
+        lifecycle.snooze_over(draft, policy, None, Cause.FEEDBACK)
 
 
 def reopen(draft: Draft, item: FeedbackClassified, cause: Cause, policy: Policy) -> None:
     """Take a resolved case up again: promises waived, escalation from the start."""
     repeated = _add(draft, item, cause)
-    draft.change(
-        state=CaseState.OPEN,
-        acknowledged_at=None,
-        acknowledged_by=None,
-        resolved_at=None,
-        resolved_by=None,
-        resolution=None,
-        reopen_count=draft.case.reopen_count + 1,
-        backfilled=False,
-    )
+    reopening.take_up(draft, policy)
+    quarantined = reopening.is_loop(draft, policy)
     if _is_imported(item):
         escalation.hold(draft)
-    draft.disarm(TimerKind.CLOSE)
+    else:
+        clocks.go_on(draft, policy, ClockKind.TOTAL_RESOLUTION)
+        _hear(draft, item, policy)
     draft.emit(CaseEventKind.REOPENED, cause)
     follow_up.waive_all(draft, Cause.REOPENED)
+    if quarantined:
+        reopening.quarantine(draft, policy)
     _raise_severity(draft, item, policy, repeated=repeated)
     _escalate(draft, item, policy, Cause.REOPENED)
 
 
-def refer(draft: Draft, item: FeedbackClassified, cause: Cause) -> None:
+def refer(draft: Draft, item: FeedbackClassified, cause: Cause, policy: Policy) -> None:
     """Note in the case what changes nothing else.
 
-    That is a deletion, machine mail, a message of our own side, and the revision of an item of a
-    resolved case that is no reason to reopen it.
+    That is a deletion, machine mail, a message of our own side, and what is no reason to reopen a
+    resolved case. But a message of a person of ours is a reply, and a mail that says that ours did not
+    arrive takes back what that reply had fulfilled.
     """
     before = grouping.listed(draft.case, item.feedback)
     if cause is Cause.DELETION and before is not None:
@@ -113,23 +179,131 @@ def refer(draft: Draft, item: FeedbackClassified, cause: Cause) -> None:
     else:
         _list(draft, _ref(item, cause))
     draft.emit(CaseEventKind.FEEDBACK_ATTACHED, cause)
+    feedback = item.feedback
+    if feedback.op is not Operation.CREATE or _is_imported(item):
+        return
+    if cause is Cause.OWN_SIDE and feedback.author and feedback.author.role == Role.AGENT:
+        if draft.case.state not in Case.ENDED:
+            replies.reply(
+                draft,
+                policy,
+                Cause.REPLY,
+                at=_said_at(feedback),
+                by=feedback.author.name or feedback.author.handle or Role.AGENT,
+                message_id=feedback.native_id,
+                channel=feedback.channel,
+            )
+            thanking.thanked(draft)
+    elif cause is Cause.MACHINE and feedback.origin is Origin.BOUNCE_HARD:
+        reopening.bounced(draft, policy, feedback.parent_id, Cause.BOUNCE)
 
 
-def _add(draft: Draft, item: FeedbackClassified, cause: Cause) -> bool:
+def reference(item: FeedbackClassified, cause: Cause) -> FeedbackRef:
+    """Return how a case lists ``item``."""
+    return _ref(item, cause)
+
+
+def forwarded(draft: Draft, policy: Policy, command: CaseCommand) -> None:
+    """A case that was merged into this one hands on what came in for it."""
+    ref = command.feedback
+    if ref is None:
+        raise Refuse(Refusal.MISSING, "feedback")
+    if draft.case.state is CaseState.MERGED:
+        merging.forward(draft, ref)
+        draft.emit(CaseEventKind.FEEDBACK_ATTACHED, Cause.MERGED, detail="forwarded")
+        return
+    before = draft.case
+    _list(draft, ref)
+    contact = ref.cause not in grouping.REFERRING
+    settled = before.state not in Case.UNRESOLVED
+    if settled and contact:
+        reopening.take_up(draft, policy)
+        clocks.go_on(draft, policy, ClockKind.TOTAL_RESOLUTION)
+    draft.change(feedback_count=before.feedback_count + contact)
+    raised = contact and higher(before.severity, ref.severity) is not before.severity
+    if raised:
+        draft.change(severity=ref.severity, set_by=None)
+        clocks.retarget(draft, policy, raised=True)
+    if contact:
+        lifecycle.customer_answered(draft, policy)
+        if before.waiting_since is None:
+            draft.change(waiting_since=ref.received_at)
+            clocks.start(draft, policy, ClockKind.NEXT_RESPONSE, ref.feedback_id, ref.received_at)
+    kind = CaseEventKind.REOPENED if settled and contact else CaseEventKind.FEEDBACK_ATTACHED
+    draft.emit(kind, Cause.MERGED)
+    if settled and contact:
+        follow_up.waive_all(draft, Cause.REOPENED)
+        escalation.start(draft, policy, Cause.REOPENED)
+    elif raised:
+        lifecycle.wake(draft)
+        lifecycle.stop_waiting(draft, policy)
+        escalation.start(draft, policy, Cause.SEVERITY_RAISED)
+
+
+def _add(draft: Draft, item: FeedbackClassified, cause: Cause, issue: Issue | None = None) -> bool:
     """Add the reference and the reasons; tell whether this is the contact too many."""
     contact = cause is not Cause.REVISION
     count = draft.case.feedback_count + contact
     reasons, repeated = draft.case.reasons, False
     if grouping.is_negative(item):
-        reasons = tuple(dict.fromkeys((*reasons, *item.classification.reasons)))
+        found = item.classification.reasons if issue is None else issue.reasons
+        reasons = tuple(dict.fromkeys((*reasons, *found)))
         repeat = grouping.repeat_of(item.feedback)
         contacts = max(count, repeat.count if repeat is not None else 0)
         repeated = contact and contacts >= THIRD_CONTACT and Reason.REPEAT_CONTACT not in reasons
         if repeated:
             reasons = (*reasons, Reason.REPEAT_CONTACT)
-    _list(draft, _ref(item, cause))
+    _list(draft, _ref(item, cause, issue))
     draft.change(feedback_count=count, reasons=reasons)
     return repeated
+
+
+def _said_at(feedback: FeedbackReceived) -> int:
+    """Return when something was said: a time in the future is when it came in."""
+    if feedback.occurred_at is None:
+        return feedback.received_at
+    return min(feedback.occurred_at, feedback.received_at)
+
+
+def _start_clocks(draft: Draft, item: FeedbackClassified, policy: Policy) -> None:
+    said_at = min(_said_at(item.feedback), draft.now)
+    name = item.feedback.feedback_id
+    draft.change(waiting_since=said_at)
+    if draft.case.part == 0:
+        clocks.start(draft, policy, ClockKind.RECEIPT, name, draft.now)
+    clocks.start(draft, policy, ClockKind.FIRST_RESPONSE, name, said_at)
+    for kind in clocks.RESOLUTION:
+        clocks.start(draft, policy, kind, name, draft.now)
+
+
+def _ask_for_receipt(draft: Draft, item: FeedbackClassified) -> None:
+    """Have the customer told that the message has arrived: once for a bundle, never a machine."""
+    case = draft.case
+    wanted = case.part == 0 and case.may_auto_respond and not _is_imported(item)
+    if wanted and clocks.is_live(draft, ClockKind.RECEIPT):
+        draft.emit(CaseEventKind.RECEIPT_DUE, Cause.FEEDBACK)
+
+
+def _join_team(draft: Draft, policy: Policy, *, thanks: bool) -> None:
+    pack = policy.pack_for(draft.case) if policy.packs else None
+    team = policy.thanks_team if thanks else None
+    team = team or (pack.team if pack is not None else None) or policy.team
+    if team is not None:
+        draft.change(team=team)
+
+
+def _hear(draft: Draft, item: FeedbackClassified, policy: Policy) -> None:
+    """The customer has said something: it wants an answer, and a wait for the customer is over."""
+    if item.classification.kind is Kind.PRAISE and not grouping.is_negative(item):
+        return  # thanks ask for nothing
+    lifecycle.customer_answered(draft, policy)
+    said_at = min(_said_at(item.feedback), draft.now)
+    if draft.case.waiting_since is None:
+        draft.change(waiting_since=said_at)
+    answering = (ClockKind.FIRST_RESPONSE, ClockKind.NEXT_RESPONSE, ClockKind.THANK_YOU)
+    if not any(clocks.is_live(draft, kind) for kind in answering):
+        name = item.feedback.feedback_id
+        clocks.start(draft, policy, ClockKind.NEXT_RESPONSE, name, said_at)
 
 
 def _list(draft: Draft, ref: FeedbackRef) -> None:
@@ -155,10 +329,22 @@ def _wake(draft: Draft, item: FeedbackClassified, policy: Policy) -> bool:
     if not draft.case.backfilled or _is_imported(item) or not grouping.is_negative(item):
         return False
     draft.change(backfilled=False)
-    if draft.case.state is CaseState.ACKNOWLEDGED:
+    _start_clocks(draft, item, policy)
+    if draft.case.state is not CaseState.OPEN:
         escalation.move(draft, started_at=draft.now)
         acknowledge.renew(draft, policy)
     return True
+
+
+def _turn_into_complaint(draft: Draft, item: FeedbackClassified, policy: Policy) -> bool:
+    """A case of praise or a suggestion hears a complaint: from now on it is one."""
+    if draft.case.kind not in policy.thanks or not grouping.is_negative(item):
+        return False
+    clocks.cancel(draft, (ClockKind.THANK_YOU,))
+    draft.change(kind=item.classification.kind)
+    if not _is_imported(item):
+        _start_clocks(draft, item, policy)
+    return draft.case.kind not in policy.thanks
 
 
 def _raise_severity(
@@ -172,7 +358,8 @@ def _raise_severity(
     after = one_up(evidence) if repeated else evidence
     if after is before:
         return False
-    draft.change(severity=after)
+    draft.change(severity=after, set_by=None)
+    clocks.retarget(draft, policy, raised=True)
     if _is_imported(item):
         _raise_quietly(draft, policy)
     note = Reason.REPEAT_CONTACT.value if after is not evidence else None
@@ -185,12 +372,14 @@ def _raise_quietly(draft: Draft, policy: Policy) -> None:
     case = draft.case
     if case.escalation.status not in _RUNNING:
         escalation.hold(draft)
-    elif case.state is CaseState.ACKNOWLEDGED and not case.backfilled:
+    elif draft.is_armed(TimerKind.ACK_EXPIRY) and not case.backfilled:
         acknowledge.renew(draft, policy)
 
 
 def _escalate(draft: Draft, item: FeedbackClassified, policy: Policy, cause: Cause) -> None:
     if not _is_imported(item):
+        lifecycle.wake(draft)
+        lifecycle.stop_waiting(draft, policy)
         escalation.start(draft, policy, cause)
 
 
@@ -198,12 +387,15 @@ def _is_imported(item: FeedbackClassified) -> bool:
     return Flag.BACKFILL in item.feedback.flags
 
 
-def _ref(item: FeedbackClassified, cause: Cause) -> FeedbackRef:
-    text = " ".join(_words(item.feedback).split())
+def _ref(item: FeedbackClassified, cause: Cause, issue: Issue | None = None) -> FeedbackRef:
+    words = _words(item.feedback)
+    if issue is not None and words == item.feedback.text:
+        words = words[issue.start : issue.end]
+    text = " ".join(words.split())
     return FeedbackRef(
         feedback_id=item.feedback.feedback_id,
         channel=item.feedback.channel,
-        severity=item.classification.severity,
+        severity=item.classification.severity if issue is None else issue.severity,
         received_at=item.feedback.received_at,
         excerpt=text if len(text) <= MAX_EXCERPT else text[: MAX_EXCERPT - 1] + "…",
         item=grouping.item_of(item.feedback),

@@ -91,7 +91,7 @@ class SeverityPlan(Struct, frozen=True, dict=True):
 
 
 class Contact(Struct, frozen=True):
-    """A person or an address that can be notified. ``via`` names sinks; without one it is unreachable."""
+    """A person or an address that can be notified by the sinks ``via``; without one it cannot."""
 
     name: str
     via: tuple[str, ...] = ("default",)
@@ -190,15 +190,17 @@ class Policy(Struct, frozen=True, dict=True):
     mutes: tuple[Mute, ...] = ()
     mute_weeks: tuple[MuteWeek, ...] = ()
     limits: Limits = Limits()
-    thanks: dict[Kind, Target] = {}
+    thanks: dict[Kind, Target] = msgspec.field(default_factory=dict)
     thanks_team: str | None = None
     max_split: int = 3
+    max_wait_ms: int = 7 * DAY
     loop_reopens: int = 3
     loop_ms: int = HOUR
     unmerge_ms: int = 30 * DAY
     activity_chars: int = 20
     keep_ms: int = 45 * DAY
-    archive: dict[str, Calendar] = {}
+    keep_merged_ms: int = 400 * DAY
+    archive: dict[str, Calendar] = msgspec.field(default_factory=dict)
 
     def plan(self, severity: Severity) -> SeverityPlan:
         """Return the plan of ``severity`` for whatever no pack is for."""
@@ -334,5 +336,21 @@ _ALWAYS: Final = WorkingTime(Calendar(name="always", always_open=True))
 
 
 def fingerprint(data: Struct) -> str:
-    """Return 8 hex digits that change with the content."""
-    return hashlib.blake2b(msgspec.json.encode(data), digest_size=4).hexdigest()
+    """Return 8 hex digits that change with the content, and with nothing else."""
+    content = msgspec.json.encode(_content(data), order="sorted")
+    return hashlib.blake2b(content, digest_size=4).hexdigest()
+
+
+def _content(value: object) -> object:
+    """Return ``value`` without what equals a default: msgspec leaves out the very same object only."""
+    if isinstance(value, Struct):
+        return {
+            field.name: _content(held)
+            for field in msgspec.structs.fields(value)
+            if (held := getattr(value, field.name)) != field.default
+        }
+    if isinstance(value, tuple):
+        return [_content(one) for one in value]
+    if isinstance(value, dict):
+        return {str(key): _content(one) for key, one in value.items()}
+    return value

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.escalation.domain.commands import MAX_COMMANDS, MAX_NOTE
+from services.escalation.domain.commands import MAX_COMMANDS
+from services.escalation.domain.lifecycle import MAX_NOTE
 from services.escalation.domain.decide import Decision
 from shared import ids
 from shared.events import (

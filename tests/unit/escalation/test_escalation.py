@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from services.escalation.domain.decide import Decision, TimerIn
-from services.escalation.domain.policy import DAY, DEFAULT_POLICY, HOUR, MINUTE
+from services.escalation.domain.defaults import DEFAULT_POLICY
+from services.escalation.domain.policy import DAY, HOUR, MINUTE
 from shared.events import (
     CaseEvent,
     CaseEventKind,

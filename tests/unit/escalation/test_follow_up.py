@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from services.escalation.domain.follow_up import MAX_FOLLOW_UPS
-from services.escalation.domain.policy import DAY, DEFAULT_POLICY, HOUR
+from services.escalation.domain.defaults import DEFAULT_POLICY
+from services.escalation.domain.policy import DAY, HOUR
 from shared.events import (
     CaseEventKind,
     CaseState,

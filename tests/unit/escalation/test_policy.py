@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from services.escalation.domain.policy import DAY, DEFAULT_POLICY, HOUR, MINUTE, Policy
+from services.escalation.domain.defaults import DEFAULT_POLICY
+from services.escalation.domain.policy import DAY, HOUR, MINUTE, Policy
 from shared.events import Severity
 
 

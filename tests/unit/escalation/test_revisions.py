@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from services.escalation.domain.policy import DAY, DEFAULT_POLICY
+from services.escalation.domain.defaults import DEFAULT_POLICY
+from services.escalation.domain.policy import DAY
 from shared.events import (
     CaseEventKind,
     CaseState,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from services.escalation.domain.decide import (
@@ -13,7 +13,8 @@ from services.escalation.domain.decide import (
     TimerIn,
     decide,
 )
-from services.escalation.domain.policy import DEFAULT_POLICY, Policy
+from services.escalation.domain.defaults import DEFAULT_POLICY
+from services.escalation.domain.policy import Policy
 from shared import ids
 from shared.events import (
     Case,
@@ -21,12 +22,14 @@ from shared.events import (
     CaseEvent,
     CaseEventKind,
     Channel,
+    Clarification,
     Classification,
     CommandKind,
     FeedbackClassified,
     FeedbackReceived,
     Kind,
     Reason,
+    Resolution,
     Severity,
     TimerKind,
 )
@@ -34,6 +37,10 @@ from shared.events import (
 T0 = 1_750_000_000_000
 TENANT = "acme"
 CUSTOMER = "c0ffee"
+RESOLUTION = Resolution(
+    outcome="refunded", reason="billed twice", next_step="the money is there in 3 days"
+)
+NOT_NEEDED = Clarification(not_needed="the invoice says it all")
 
 
 def feedback(
@@ -101,6 +108,8 @@ class World:
         self.inputs.append((given, self.now))
         self.decisions.append(decision)
         self.cases |= {case.case_id: case for case in decision.cases}
+        for case_id in decision.removed:
+            self.cases.pop(case_id, None)
         return decision
 
     def feed(
@@ -142,21 +151,30 @@ class World:
         follow_up: int | None = None,
         note: str | None = None,
         tenant: str = TENANT,
+        actor: str = "ada",
+        load: Mapping[str, int] | None = None,
+        **fields: Any,
     ) -> Decision:
-        """Give a command of Ada's, by default a new one on the case opened last."""
+        """Give a command of Ada's, by default a new one on the case opened last.
+
+        To resolve, it says by default that nothing had to be clarified, and how it was resolved.
+        """
         self._numbers += 1
+        if kind is CommandKind.RESOLVE:
+            fields = {"resolution": RESOLUTION, "clarification": NOT_NEEDED} | fields
         command = CaseCommand(
             command_id=command_id or f"k{self._numbers}",
             tenant=tenant,
             case_id=case_id or self.case.case_id,
             kind=kind,
-            actor="ada",
+            actor=actor,
             at=self.now,
             expected_seq=expected_seq,
             follow_up=follow_up,
             note=note,
+            **fields,
         )
-        return self.give(CommandIn(command))
+        return self.give(CommandIn(command, load or {}))
 
     def acknowledge(self) -> Decision:
         """Acknowledge the case opened last."""

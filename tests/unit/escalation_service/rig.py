@@ -11,7 +11,7 @@ import msgspec
 from confluent_kafka import Message
 from prometheus_client import CollectorRegistry
 
-from services.escalation.domain.policy import DEFAULT_POLICY
+from services.escalation.domain.defaults import DEFAULT_POLICY
 from services.escalation.handler import EscalationHandler
 from services.escalation.view.memory_view import MemoryView
 from services.escalation.view.model import Changes, Checkpoint

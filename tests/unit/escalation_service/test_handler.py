@@ -10,7 +10,7 @@ import pytest
 from services.escalation import ledger
 from services.escalation.domain import decide as decide_
 from services.escalation.domain.decide import Decision
-from services.escalation.domain.policy import DEFAULT_POLICY
+from services.escalation.domain.defaults import DEFAULT_POLICY
 from services.escalation.handler import TIMERS_PER_TICK
 from services.escalation.timers import HOLD_S
 from services.escalation.view.memory_view import MemoryView

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from services.record.index import Found, Index
+from services.record.index import Found, Index, discard_stale
 from services.record.search import CLOSE, OPEN, Hit, Only, search
 from services.record.words import parse
 from shared import topics
@@ -268,6 +268,33 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Misconfigured, match="file"):
         Index(tmp_path / "file" / "index")
+
+
+def test_an_index_that_nobody_uses_is_removed(path: Path) -> None:
+    for name in ("old", "new"):
+        with Index(path.with_name(f"{name}.sqlite3")) as index:
+            index.begin(IDS)
+    os.utime(path.with_name("old.sqlite3"), (T0, 1000.0))
+    discard_stale(path.parent, 1001.0)
+    assert [one.name for one in path.parent.iterdir()] == ["new.sqlite3"]
+    os.utime(path.with_name("new.sqlite3"), (T0, 1000.0))
+    Index(path.with_name("new.sqlite3")).store.close()
+    discard_stale(path.parent, 1001.0)
+    assert [one.name for one in path.parent.iterdir()] == ["new.sqlite3"]
+    discard_stale(path.parent / "nowhere", 1001.0)
+
+
+def test_a_file_that_is_damaged_within_is_named(path: Path) -> None:
+    with Index(path) as index:
+        index.begin(IDS)
+        index.apply(HISTORY, IDS)
+    raw = bytearray(path.read_bytes())
+    raw[8192:] = b"\xff" * (len(raw) - 8192)
+    path.write_bytes(raw)
+    with Index(path) as index, pytest.raises(Misconfigured, match="remove it"):
+        index.begin(IDS)
+        index.apply(HISTORY, IDS)
+        ask(index, "parcel")
 
 
 def test_severity_of_a_text_without_a_case_is_its_own(index: Index) -> None:

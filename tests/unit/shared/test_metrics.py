@@ -16,7 +16,7 @@ from kafka import errors as kafka_errors
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics import MetricWrapperBase
 
-from services.escalation.domain.policy import DEFAULT_POLICY
+from services.escalation.domain.defaults import DEFAULT_POLICY
 from services.ingest.channels import providers
 from services.ingest.channels.provider import Ignored
 from services.ingest.channels.rejection import Refusal

@@ -38,13 +38,15 @@ _UNANSWERED = re.compile(
 class Judgement(NamedTuple):
     """What a message is; ``report`` if it is about another message.
 
-    ``unproven``: it says that it is ours, and nothing proves it.
+    ``unproven``: it says that it is ours, and nothing proves it. ``automatic``: it is ours, and a
+    program wrote it: that is no answer of a person.
     """
 
     origin: Origin
     may_auto_respond: bool = True
     report: bounces.Report | None = None
     unproven: bool = False
+    automatic: bool = False
 
 
 def relayed(headers: Headers, author: Address, settings: Settings) -> Address | None:
@@ -75,7 +77,8 @@ def judge(
     own = set() if relay else _listed(settings, "own_addresses")
     from_us = author.address.lower() in own
     if (from_us and verified) or _is_ours(headers, envelope, settings):
-        return Judgement(Origin.OWN_ECHO, may_auto_respond=False)
+        automatic = _automatic(headers) is not None or _null_sender(headers, envelope)
+        return Judgement(Origin.OWN_ECHO, may_auto_respond=False, automatic=automatic)
     returns_to_us = (envelope.sender or "").lower() in own
     claimed = from_us or returns_to_us or _claims_our_program(headers, settings)
     person = Judgement(

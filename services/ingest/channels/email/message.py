@@ -89,7 +89,7 @@ def _item(mail: Mail, envelope: Envelope, settings: Settings, now: int) -> Item:
         original=_original(mail) if words.lost or mail.cut else None,
         author=author.address or None,
         display_name=author.name,
-        role=_ROLES.get(judged.origin, Role.UNKNOWN if judged.unproven else Role.CUSTOMER),
+        role=_role(judged),
         author_verified=verified,
         authenticity=known,
         origin=judged.origin,
@@ -156,3 +156,9 @@ def _flags(
         spam = True
     forged = unproven or (known is not None and known.dmarc == "fail")
     return (Flag.SPAM,) * spam + (Flag.UNVERIFIED_SENDER,) * forged
+
+
+def _role(judged: machine.Judgement) -> Role:
+    if judged.automatic:
+        return Role.BOT
+    return _ROLES.get(judged.origin, Role.UNKNOWN if judged.unproven else Role.CUSTOMER)

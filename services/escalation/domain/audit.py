@@ -1,0 +1,82 @@
+"""Something is always pending: by construction at the end of every decision, and audited besides."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from services.escalation.domain import escalation
+from services.escalation.domain.case import Draft
+from services.escalation.domain.policy import Policy
+from services.escalation.domain.refuse import Refuse
+from shared.events import (
+    Case,
+    CaseEventKind,
+    CaseState,
+    Cause,
+    Refusal,
+    TimerKind,
+)
+
+SLACK_MS: Final = 60_000
+"""How late a deadline may be before it counts as lost: the owner polls ten times a second."""
+
+_STEPS: Final = frozenset({TimerKind.STEP, TimerKind.HELD, TimerKind.SNOOZE_END})
+
+
+def violation(case: Case, now: int) -> str:
+    """Return what is wrong with the deadlines of a case; "" when nothing is.
+
+    A live case has a deadline, none long past; one that waits for an acknowledgement has a next step.
+    Imported history is quiet on purpose.
+    """
+    if case.state in Case.ENDED or case.backfilled:
+        return ""
+    due_at = case.next_due_at
+    if due_at is None:
+        return "nothing is pending"
+    if due_at < now - SLACK_MS:
+        return "a deadline has passed, and nothing happened"
+    waits = case.state is CaseState.OPEN and escalation.is_waiting(case)
+    if waits and not any(timer.kind in _STEPS for timer in case.timers):
+        return "it waits for an acknowledgement, and has no next step"
+    return ""
+
+
+def repair(draft: Draft, policy: Policy) -> None:
+    """Give the case its next step back: the ladder from step 1, else a reminder."""
+    wrong = violation(draft.case, draft.now)
+    if not wrong:
+        raise Refuse(Refusal.INVALID, "nothing is wrong with the case")
+    draft.emit(
+        CaseEventKind.REPAIRED,
+        Cause.AUDIT,
+        targets=escalation.in_charge(draft, policy),
+        detail=wrong,
+    )
+    if draft.case.state is CaseState.OPEN and escalation.is_waiting(draft.case):
+        escalation.start(draft, policy, Cause.AUDIT)
+
+
+def remind(draft: Draft, policy: Policy, due_at: int) -> None:
+    """Nothing else is pending any more: whoever is in charge is told, daily, until it goes on."""
+    draft.emit(
+        CaseEventKind.REMINDED,
+        Cause.NOTHING_PENDING,
+        at=due_at,
+        targets=escalation.in_charge(draft, policy),
+        detail=f"the case is {draft.case.state}, and nothing is due",
+    )
+
+
+def settle(draft: Draft, policy: Policy) -> None:
+    """At the end of a decision: a live case gets a reminder if nothing else is pending.
+
+    One that has ended is forgotten when its time is over.
+    """
+    case = draft.case
+    if case.state in Case.ENDED:
+        if not draft.is_armed(TimerKind.FORGET):
+            keep_ms = policy.keep_ms if case.merged_into is None else policy.keep_merged_ms
+            draft.arm(TimerKind.FORGET, draft.now + keep_ms)
+    elif not case.backfilled and case.next_due_at is None:
+        draft.arm(TimerKind.REMIND, draft.now + policy.stale_repeat_ms)
