@@ -148,6 +148,12 @@ class Console(Section, frozen=True):
     index_file: str = ""
 
 
+class Escalation(Section, frozen=True):
+    """What each severity asks for, and who is told."""
+
+    policy_file: str = ""
+
+
 class Privacy(Section, frozen=True):
     """Keys for pseudonyms, and for sealing what is not redacted."""
 
@@ -179,6 +185,7 @@ class Config(Section, frozen=True):
     streams: Streams = Streams()
     ingest: Ingest = Ingest()
     classifier: Classifier = Classifier()
+    escalation: Escalation = Escalation()
     console: Console = Console()
     privacy: Privacy = Privacy()
     clock: Clock = Clock()

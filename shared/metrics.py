@@ -237,6 +237,13 @@ class Metrics:
         for reason in NoCaseReason:
             self.no_case.labels(reason)
 
+        self.policy_reloads = self._counter(
+            "tocsin_policy_reloads_total", "Changed policy files, used or refused.", ("result",)
+        )
+        self.policy_info = self._gauge(
+            "tocsin_policy_info", "1 for the escalation policy in force.", ("version",)
+        )
+
     def _deadlines(self) -> None:
         self.ack_duration = self._histogram(
             "tocsin_escalation_ack_duration_seconds",

@@ -11,6 +11,7 @@ SECTIONS = {
     "ingest": "The doors and the bounds behind them.",
     "classifier": "Rules and model, and who else is asked about uncertain texts.",
     "console": "The HTTP JSON API, see deploy/docs/api.md.",
+    "escalation": "What each severity asks for, and who is told.",
     "privacy": "Keys for pseudonyms, and for sealing what is not redacted.",
     "clock": "Policy time. Leave it alone in production.",
     "log": "Logging, on standard error.",
@@ -120,6 +121,8 @@ SETTINGS = {
     "console.rate": "Requests a second that one name may make; twice as many at once (429 above).",
     "console.index_file": "Where the index of the search is kept between starts, redacted texts in it. "
     "Empty: a temporary file, made anew by the first search after a start.",
+    "escalation.policy_file": "The escalation policy (YAML, see deploy/docs/policy.md). Followed "
+    "while the worker runs: a broken file changes nothing. Empty: the packaged policy.",
     "privacy.pseudonym_key": "Key of the hash that turns an address, number or handle into a customer "
     "key. Changing it makes new customers of all. Secret.",
     "privacy.seal_key": "Key under which originals and refused items are encrypted, since they are not "

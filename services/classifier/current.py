@@ -6,7 +6,6 @@ between two chunks: every event is classified once, by one version, which it nam
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -20,12 +19,11 @@ from services.classifier.severity.loading import RuleSource, load
 from services.classifier.severity.model import Model
 from shared.config import Classifier as Settings
 from shared.errors import Misconfigured
+from shared.following import Stamp, follow, stamp_of
 from shared.metrics import Metrics
 
-EVERY_S = 2.0
 NO_MODEL = "none"
 _log = structlog.get_logger(__name__)
-_Stamp = tuple[tuple[str, int, int], ...]
 
 
 class Current(Protocol):
@@ -94,7 +92,7 @@ class Followed:
     def start(self) -> None:
         """Follow the files for as long as the process lives; does nothing when there are none."""
         if self._settings.rules_dir or self._settings.model_file not in {"", NO_MODEL}:
-            threading.Thread(target=self._follow, name="rules", daemon=True).start()
+            follow("rules", self.refresh)
 
     def refresh(self) -> bool:
         """Look at the files once; return whether another classifier is in use now."""
@@ -116,24 +114,16 @@ class Followed:
         _log.info("rules reloaded", rules=made.rules_version, model=made.model_version)
         return True
 
-    def _follow(self) -> None:
-        pause = threading.Event()
-        while not pause.wait(EVERY_S):
-            try:
-                self.refresh()
-            except Exception:  # noqa: BLE001  the next look may succeed
-                _log.exception("cannot look at the rules")
-
     def _tell(self, classifier: Classifier) -> None:
         self._metrics.model_info.labels(classifier.model_version, classifier.rules_version).set(1)
 
-    def _stamp(self) -> _Stamp:
+    def _stamp(self) -> tuple[Stamp, ...]:
         folder, file = self._settings.rules_dir, self._settings.model_file
         try:
             own = _own(folder)
         except Misconfigured:
             own = [Path(folder)]  # that it is away is a change like any other, told by ``build``
-        return tuple(_stamp_of(path) for path in (*own, *([Path(file)] if file else [])))
+        return tuple(stamp_of(path) for path in (*own, *([Path(file)] if file else [])))
 
 
 def _own(folder: str) -> Sequence[Path]:
@@ -142,11 +132,3 @@ def _own(folder: str) -> Sequence[Path]:
     if not Path(folder).is_dir():
         raise Misconfigured(f"classifier.rules_dir {folder} is not a directory")
     return sorted(Path(folder).glob("*.yaml"))
-
-
-def _stamp_of(path: Path) -> tuple[str, int, int]:
-    try:
-        known = path.stat()
-    except OSError:
-        return str(path), 0, -1
-    return str(path), known.st_mtime_ns, known.st_size

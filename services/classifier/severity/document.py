@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 import msgspec
-import yaml
 
 from services.classifier.severity.patterns import PatternError, translate
 from services.classifier.severity.schema import (
@@ -19,9 +18,10 @@ from services.classifier.severity.schema import (
     RuleSpec,
     ThemeSpec,
 )
+from shared import yaml_lines
 from shared.errors import Misconfigured
+from shared.yaml_lines import Path
 
-_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STEP: Final = re.compile(r"\.([A-Za-z0-9_]+)|\[(\d+)\]|\[\.\.\.\]")
 _PATTERN_FIELDS: Final = frozenset(
     [
@@ -36,7 +36,6 @@ _PATTERN_FIELDS: Final = frozenset(
         "text",
     ]
 )
-Path = tuple[str | int, ...]
 Spec = TypeVar("Spec", RuleSpec, ContextSpec, ThemeSpec)
 
 
@@ -57,12 +56,9 @@ class Document:
         self._content = content
         self._checked = checked
         try:
-            data = yaml.load(content, _LOADER)  # noqa: S506  both loaders are safe ones
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = mark.line + 1 if mark else 1
-            problem = getattr(error, "problem", None) or str(error)
-            raise Misconfigured(f"{name}:{line}: not YAML: {problem}") from error
+            data = yaml_lines.parse(content)
+        except yaml_lines.NotYaml as error:
+            raise Misconfigured(f"{name}:{error.place.line}: {error}") from error
         try:
             self.file = msgspec.convert({} if data is None else data, RuleFile)
         except msgspec.ValidationError as error:
@@ -73,13 +69,8 @@ class Document:
     def at(self, path: Path) -> str:
         """Return ``file:line`` of the part at ``path``, or of its nearest known parent."""
         # Only a complaint needs to know where things stand, so only then the lines are looked up.
-        node, line = yaml.compose(self._content, _LOADER), 0
-        for step in path:
-            node = _child(node, step)
-            if node is None:
-                break
-            line = node.start_mark.line
-        return f"{self._name}:{line + 1}"
+        node = yaml_lines.find(yaml_lines.compose(self._content), path)
+        return f"{self._name}:{yaml_lines.place_of(node).line}"
 
     def once(self, where: dict[str, Place], name: str, path: Path) -> None:
         """Remember where ``name`` is defined; refuse a second definition."""
@@ -125,17 +116,3 @@ class Document:
 
 Place = tuple[Document, Path]
 """Where something stands: ``place[0].at(place[1])`` tells the line."""
-
-
-def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
-    """Return the part of a YAML node that one step of a path leads to."""
-    if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-        return node.value[step] if step < len(node.value) else None
-    if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in _pairs(node) if key == str(step)), None)
-    return None
-
-
-def _pairs(node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node]]:
-    for key, value in node.value:
-        yield str(key.value), value
