@@ -1,6 +1,8 @@
-"""When timers may fire: the guard against a wall clock that jumped."""
+"""When timers may fire, and how many at once: the guard against a clock that jumped, and the pace."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 
 JUMP_S = 60.0
 HOLD_S = 60.0
@@ -33,3 +35,53 @@ class JumpGuard:
         self._baseline = difference
         self._held_since = None
         return True
+
+
+ALONE_S, BESIDE_S = 0.1, 0.04
+"""How long a transaction full of timers may take: alone, and while feedback comes in as well."""
+QUIET_S = 1.0
+"""Without feedback for so long, timers are alone."""
+FEWEST, MOST = 200, 2_000
+"""A transaction has a price of its own: with fewer timers in each, most of the time would go there."""
+
+
+class Pace:
+    """How many due timers a transaction takes, and of which partitions.
+
+    Feedback waits for the running transaction, so the length of one full of timers is held near a
+    goal: the next one takes more or fewer. While more timers are due than were taken, they and the
+    feedback have every other transaction each, when there is feedback: neither waits for the other to
+    end. A transaction then takes timers of few partitions, the next one those of others: Kafka writes a
+    marker into each partition that a transaction touches.
+    """
+
+    def __init__(self) -> None:
+        self._limit = FEWEST
+        self._first = 0
+        self._full_since: float | None = None
+        self._feedback_at = -QUIET_S
+        self.behind = False
+
+    def limit(self, feedback: bool, now_s: float) -> int:
+        """Return how many timers the transaction that begins may take; 0 when it is not their turn."""
+        if feedback:
+            self._feedback_at = now_s
+        since, self._full_since = self._full_since, None
+        if since is not None:
+            alone = now_s - self._feedback_at >= QUIET_S
+            ratio = (ALONE_S if alone else BESIDE_S) / max(now_s - since, 1e-3)
+            self._limit = round(min(MOST, max(FEWEST, self._limit * min(2.0, max(0.5, ratio)))))
+            if feedback:
+                return 0
+        return self._limit
+
+    def order(self, numbers: Iterable[int]) -> Iterator[int]:
+        """Yield the partitions; the next time, those first that were not asked for now."""
+        for number in sorted(numbers, key=lambda number: (number < self._first, number)):
+            self._first = number + 1
+            yield number
+
+    def taken(self, count: int, limit: int, now_s: float) -> None:
+        """Tell how many timers of ``limit`` the transaction takes that began at ``now_s``."""
+        self._full_since = now_s if self.behind and count >= limit else None
+        self.behind = count >= limit

@@ -106,6 +106,7 @@ def case(
     severity: Severity = Severity.HIGH,
     opened_at: int = NOW,
     seq: int = 1,
+    assignee: str | None = None,
 ) -> Case:
     """Return a case of ``customer`` that ``feedback`` opened."""
     timers = () if due is None else (Timer(kind=TimerKind.STEP, due_at=due, version=1),)
@@ -122,6 +123,7 @@ def case(
         opened_at=opened_at,
         case_seq=seq,
         timers=timers,
+        assignee=assignee,
     )
 
 

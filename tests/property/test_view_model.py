@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.escalation.view.model import Changes, Checkpoint, View
+from services.escalation.view.model import Changes, Checkpoint, View, place_of
 from shared import ids
 from shared.events import Case, CaseState, Severity
 from tests.contract.views import KINDS, NOW, Store, Stores, case, counts, in_a_while, running_stores
@@ -29,6 +30,7 @@ class Model:
     checkpoint: Checkpoint | None = None
     cases: dict[str, Case] = field(default_factory=dict)
     decided: set[str] = field(default_factory=set)
+    erased: dict[str, int] = field(default_factory=dict)
     epochs: int = 1
 
     def next(self, new: Checkpoint, *, rebuilt: bool) -> Checkpoint:
@@ -40,12 +42,13 @@ class Model:
         if expected != self.checkpoint:
             return False
         if self.checkpoint is None or self.checkpoint.epoch != new.epoch:
-            self.cases, self.decided = {}, set()
+            self.cases, self.decided, self.erased = {}, set(), {}
         self.checkpoint = new
         self.cases |= {held.case_id: held for held in changes.cases}
         for case_id in changes.removed:
             self.cases.pop(case_id, None)
         self.decided |= set(changes.outcomes)
+        self.erased |= changes.erased
         return True
 
     def due(self, now: int, limit: int) -> list[str]:
@@ -66,6 +69,8 @@ class Model:
             key: {cid: held for cid, held in self.cases.items() if held.record_key == key}
             for key in KEYS
         }
+        assert found.erased == self.erased
+        self.agree_on_lists(view, number)
         if self.checkpoint is None:
             return
         for now in TIMES:
@@ -83,6 +88,32 @@ class Model:
         assert counts(standing) == expected
         assert dict(standing.oldest_unacknowledged) == oldest
         assert standing.timers == len(self.due(max(TIMES), 99))
+        loads = Counter((held.assignee, str(held.severity)) for held in live if held.assignee)
+        assert view.load(number, self.checkpoint) == loads
+        for before in (min(TIMES), NOW + 1):
+            assert set(view.unattended(number, self.checkpoint, before, 99)) == {
+                held.case_id
+                for held in live
+                if held.next_due_at is None or held.next_due_at < before
+            }
+
+    def agree_on_lists(self, view: View, number: int) -> None:
+        """Compare what lists of cases show."""
+        newest = sorted(self.cases.values(), key=place_of, reverse=True)
+        assert view.page(number, 99) == newest
+        assert view.by_id(number, sorted(self.cases)) == self.cases
+        shown = [
+            held
+            for held in newest
+            if held.state is CaseState.OPEN and held.severity is Severity.HIGH
+        ]
+        behind = None
+        for at in range(0, len(shown) + 1, 2):
+            page = view.page(
+                number, 2, states={CaseState.OPEN}, severities={Severity.HIGH}, behind=behind
+            )
+            assert page == shown[at : at + 2]
+            behind = place_of(page[-1]) if page else None
 
 
 checkpoints = st.builds(
@@ -103,6 +134,7 @@ cases = st.builds(
     severity=st.sampled_from([Severity.HIGH, Severity.LOW]),
     opened_at=st.sampled_from(TIMES),
     seq=st.integers(1, 9),
+    assignee=st.sampled_from([None, "ada", "+ bo"]),
 )
 removals = st.builds(
     ids.case_id, st.just("acme"), st.sampled_from(CUSTOMERS), st.sampled_from(FEEDBACK)
@@ -114,6 +146,7 @@ changes_ = st.builds(
     outcomes=st.lists(st.sampled_from(FEEDBACK), max_size=2).map(
         lambda found: dict.fromkeys(found, in_a_while())
     ),
+    erased=st.dictionaries(st.sampled_from(KEYS), st.sampled_from(TIMES), max_size=1),
 )
 
 

@@ -6,13 +6,30 @@
 --   {{record_key, case_id, snapshot, entry, due or ""}…}, {{record_key, case_id}…},
 --   {{feedback_id, expire_at_ms}…}, {{record_key, erased_at_ms}…}
 -- An entry is "opened_at group live": group is severity:standing, live is "+" and the assignee, or ""
--- for a case that has ended.
+-- for a case that has ended. A case comes only once.
 local found = redis.call('GET', KEYS[1]) or ''
 if found ~= ARGV[1] then return 0 end
 local prefix = KEYS[2]
 local timers, entries, load = prefix .. 'timers', prefix .. 'entries', prefix .. 'load'
 
+local STEP = 1000 -- even; unpack() cannot return ten thousand values
+
 local function split(entry) return string.match(entry, '^(%S+) (%S+) %+?(.*)$') end
+
+local function all(command, key, values)
+  for i = 1, #values, STEP do
+    redis.call(command, key, unpack(values, i, math.min(i + STEP - 1, #values)))
+  end
+end
+
+local function known(ids)
+  local found = {}
+  for i = 1, #ids, STEP do
+    local some = redis.call('HMGET', entries, unpack(ids, i, math.min(i + STEP - 1, #ids)))
+    for n, entry in ipairs(some) do found[i + n - 1] = entry end
+  end
+  return found
+end
 
 local function count(group, assignee, by)
   if assignee == '' then return end
@@ -20,36 +37,56 @@ local function count(group, assignee, by)
   if redis.call('HINCRBY', load, field, by) == 0 then redis.call('HDEL', load, field) end
 end
 
-local function enter(case_id, entry)
-  local old = redis.call('HGET', entries, case_id)
-  if old == entry then return end
-  if old then
-    local _, group, assignee = split(old)
-    redis.call('ZREM', prefix .. 'in:' .. group, case_id)
-    count(group, assignee, -1)
+local function leave(case_id, entry)
+  local _, group, assignee = split(entry)
+  redis.call('ZREM', prefix .. 'in:' .. group, case_id)
+  count(group, assignee, -1)
+end
+
+local function write(cases)
+  local ids, entered, groups, armed, resting = {}, {}, {}, {}, {}
+  for i, case in ipairs(cases) do ids[i] = case[2] end
+  local before = known(ids)
+  for i, case in ipairs(cases) do
+    local case_id, entry, due = case[2], case[4], case[5]
+    redis.call('HSET', prefix .. 'of:' .. case[1], case_id, case[3])
+    if before[i] ~= entry then
+      if before[i] then leave(case_id, before[i]) end
+      local opened_at, group, assignee = split(entry)
+      groups[group] = groups[group] or {}
+      local members = groups[group]
+      members[#members + 1], members[#members + 2] = opened_at, case_id
+      entered[#entered + 1], entered[#entered + 2] = case_id, entry
+      count(group, assignee, 1)
+    end
+    if due == '' then
+      resting[#resting + 1] = case_id
+    else
+      armed[#armed + 1], armed[#armed + 2] = due, case_id
+    end
   end
-  if entry then
-    local opened_at, group, assignee = split(entry)
-    redis.call('HSET', entries, case_id, entry)
-    redis.call('ZADD', prefix .. 'in:' .. group, opened_at, case_id)
-    count(group, assignee, 1)
-  elseif old then
-    redis.call('HDEL', entries, case_id)
+  all('HSET', entries, entered)
+  for group, members in pairs(groups) do all('ZADD', prefix .. 'in:' .. group, members) end
+  all('ZREM', timers, resting)
+  all('ZADD', timers, armed)
+end
+
+local function remove(cases)
+  for _, case in ipairs(cases) do
+    local case_id = case[2]
+    redis.call('HDEL', prefix .. 'of:' .. case[1], case_id)
+    redis.call('ZREM', timers, case_id)
+    local entry = redis.call('HGET', entries, case_id)
+    if entry then
+      leave(case_id, entry)
+      redis.call('HDEL', entries, case_id)
+    end
   end
 end
 
 local cases, removed, outcomes, erased = unpack(cmsgpack.unpack(ARGV[3]))
-for _, case in ipairs(cases) do
-  local case_id, due = case[2], case[5]
-  redis.call('HSET', prefix .. 'of:' .. case[1], case_id, case[3])
-  enter(case_id, case[4])
-  if due == '' then redis.call('ZREM', timers, case_id) else redis.call('ZADD', timers, due, case_id) end
-end
-for _, case in ipairs(removed) do
-  redis.call('HDEL', prefix .. 'of:' .. case[1], case[2])
-  redis.call('ZREM', timers, case[2])
-  enter(case[2], nil)
-end
+write(cases)
+remove(removed)
 for _, outcome in ipairs(outcomes) do
   redis.call('SET', prefix .. 'seen:' .. outcome[1], '1', 'PXAT', outcome[2])
 end

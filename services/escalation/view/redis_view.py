@@ -96,9 +96,10 @@ class RedisView:
         self, partition: int, expected: Checkpoint | None, new: Checkpoint, changes: Changes
     ) -> bool:
         """Write ``changes`` and the new checkpoint in one step; False when another one was found."""
+        last = {case.case_id: case for case in changes.cases}
         packed = _pack(
             (
-                [_row(case, changes.encoded.get(case.case_id)) for case in changes.cases],
+                [_row(case, changes.encoded.get(case_id)) for case_id, case in last.items()],
                 [(record_key_of_case(case_id), case_id) for case_id in changes.removed],
                 list(changes.outcomes.items()),
                 list(changes.erased.items()),
