@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from services.record.search import Hit
     from services.record.source import Moved
     from shared.config import Kafka
+
+STALE_S = 14 * 86_400.0
 
 
 @click.command()
@@ -42,11 +45,13 @@ def command(
 ) -> None:
     """Search redacted feedback, notes, and how cases were clarified and resolved.
 
-    All WORDS must occur; "a phrase" as it stands, -word must not occur, word* is how a word begins
-    (after `--`, if the first one begins with a dash). The best results come first.
+    All WORDS must occur; "a phrase" as it stands, -word must not occur, word* is how a word begins.
+    Put them in quotes for the shell, as in '"late parcel" -refund'; -- goes before an argument that
+    begins with a dash. The best results come first, of equals the latest.
 
-    The index is a file in the cache (TOCSIN_CACHE_DIR), brought up to date from Kafka each time. It
-    holds what Kafka keeps, and nothing of customers that were erased.
+    The index is a file in the cache (TOCSIN_CACHE_DIR), brought up to date from Kafka each time: it
+    holds what Kafka keeps, and nothing of customers that were erased up to then. Indexes that were
+    not used for 14 days are removed.
     """
     from services.record.build import bring_up
     from services.record.index import Index
@@ -80,11 +85,14 @@ def command(
 def _file(kafka: Kafka) -> Path:
     """Return the index of an installation: another cluster or prefix is another file."""
     from deploy.embedded.jars import cache_dir
+    from services.record.index import discard_stale
 
     name = hashlib.blake2b(
         f"{kafka.bootstrap_servers}\n{kafka.topic_prefix}".encode(), digest_size=8
     ).hexdigest()
-    return cache_dir() / "search" / f"{name}.sqlite3"
+    folder = cache_dir() / "search"
+    discard_stale(folder, time.time() - STALE_S)
+    return folder / f"{name}.sqlite3"
 
 
 @contextmanager

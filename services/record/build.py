@@ -21,6 +21,9 @@ from shared.topics import Names, Topic
 ORDER: Final = (topics.CASE_STATE, topics.CASE_EVENTS, topics.FEEDBACK_CLASSIFIED)
 """``case.state`` comes first: it says who was erased, and what must not be taken in again."""
 
+BATCH: Final = 2_000
+"""A transaction is as many records: what a kill in between costs is read again."""
+
 _classified = codec.Decoder[FeedbackClassified](topics.FEEDBACK_CLASSIFIED.carries)
 _events = codec.Decoder[CaseEvent](topics.CASE_EVENTS.carries)
 
@@ -65,14 +68,17 @@ def bring_up(
         whole = span_of(client, names.of(topic))
         starts = {at: reached.get(at, 0) for at in whole.starts}
         span = dataclasses.replace(whole, starts=starts)
+        found: list[Found] = []
         for batch in span.read(started(span.size)):
-            found = []
             for message in batch:
                 try:
                     found.append(found_in(topic, message))
                 except Poison as poison:
                     skipped[poison.reason.value] += 1
-            index.apply(found, ids)
+            if len(found) >= BATCH:
+                index.apply(found, ids)
+                found.clear()
+        index.apply(found, ids)
         index.reach(span.ends, ids)
     for topic in (topics.CASE_EVENTS, topics.FEEDBACK_CLASSIFIED):
         index.prune(first_offsets(client, names.of(topic)))

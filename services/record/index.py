@@ -17,7 +17,7 @@ from services.record import schema
 from services.record.entries import CaseFacts, Entry
 from services.record.source import Erasures
 from services.record.words import indexed
-from shared.errors import Transient
+from shared.errors import Misconfigured, Transient
 from shared.events import CustomerErased
 from shared.streams.records import Partition
 
@@ -63,6 +63,7 @@ class Index:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self.store = schema.opened(path)
 
     def __enter__(self) -> Self:
@@ -81,7 +82,7 @@ class Index:
 
         A name that has another id, or is none of the index's, means another log.
         """
-        with self._transaction():
+        with self.transaction():
             if not self._holds(topic_ids):
                 schema.clear(self.store)
             return self._reached()
@@ -92,7 +93,7 @@ class Index:
         Raises:
             Transient: another process has begun the index anew, for other topics.
         """
-        with self._transaction():
+        with self.transaction():
             if not self._holds(topic_ids):
                 raise Transient("the topics were created anew meanwhile: search again")
             reached = self._reached()
@@ -112,12 +113,12 @@ class Index:
 
     def reach(self, ends: Mapping[Partition, int], topic_ids: Mapping[str, str]) -> None:
         """Note that all up to ``ends`` was taken in."""
-        with self._transaction():
+        with self.transaction():
             self._remember(ends, topic_ids)
 
     def prune(self, firsts: Mapping[Partition, int]) -> None:
         """Remove what Kafka does not keep any more: ``firsts`` are the offsets that are left."""
-        with self._transaction():
+        with self.transaction():
             gone = 0
             for (topic, number), first in firsts.items():
                 for table in ("entry", "facts", "member"):
@@ -183,14 +184,35 @@ class Index:
         )
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
+        """Run the block as one transaction, of SQLite's ``kind``.
+
+        Raises:
+            Transient: another process keeps the index for itself, or the disk is full.
+            Misconfigured: the file is damaged.
+        """
         try:
-            self.store.execute("BEGIN IMMEDIATE")
+            self.store.execute(f"BEGIN {kind}")
             try:
                 yield
             except BaseException:
-                self.store.execute("ROLLBACK")
+                if self.store.in_transaction:  # a full disk has ended it already
+                    self.store.execute("ROLLBACK")
                 raise
             self.store.execute("COMMIT")
         except sqlite3.OperationalError as error:
             raise Transient(f"the index of the search: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise Misconfigured(
+                f"{self._path}: {error}; remove it, and the next search builds it anew"
+            ) from error
+
+
+def discard_stale(folder: Path, before: float) -> None:
+    """Remove the indexes below ``folder`` that nobody has opened since ``before`` (Unix time).
+
+    An index forgets what was erased when it is brought up to date: one that never is must not stay.
+    """
+    for path in folder.glob("*.sqlite3"):
+        if path.stat().st_mtime < before:
+            path.unlink(missing_ok=True)

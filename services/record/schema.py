@@ -13,6 +13,7 @@ VERSION: Final = 1
 """A file of another version is built anew."""
 
 BUSY_S: Final = 60.0
+CACHE_KB: Final = 32_768
 
 _TABLES: Final = f"""
 CREATE TABLE position(
@@ -81,6 +82,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     store = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
     try:
         store.execute("PRAGMA secure_delete=ON")
+        store.execute(f"PRAGMA cache_size=-{CACHE_KB}")
         store.execute("BEGIN IMMEDIATE")
         [(found,)] = store.execute("PRAGMA user_version")
         if found != VERSION:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from services.record.index import Index
 from services.record.words import Query, shown
-from shared.errors import Transient
 from shared.events import Struct
 
 OPEN, CLOSE = "\x02", "\x03"
@@ -78,6 +76,7 @@ def search(index: Index, query: Query, only: Only, limit: int) -> Sequence[Hit]:
 
     Raises:
         Transient: another process keeps the index for itself.
+        Misconfigured: the index is damaged.
     """
     store = index.store
     wanted = {
@@ -88,19 +87,9 @@ def search(index: Index, query: Query, only: Only, limit: int) -> Sequence[Hit]:
         "state": only.state,
         "limit": limit,
     }
-    try:
-        store.execute("BEGIN")  # what is ranked is still there when it is told
-        try:
-            ranked = store.execute(_RANKED, wanted).fetchall()
-            rows = [
-                store.execute(_TOLD, (query.expression, number)).fetchone() for number, _ in ranked
-            ]
-        finally:
-            store.execute("COMMIT")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-            raise
-        raise Transient(f"the index of the search: {error}") from error
+    with index.transaction("DEFERRED"):  # what is ranked is still there when it is told
+        ranked = store.execute(_RANKED, wanted).fetchall()
+        rows = [store.execute(_TOLD, (query.expression, number)).fetchone() for number, _ in ranked]
     return [_hit(row) for row in rows]
 
 

@@ -129,8 +129,6 @@ class Erasures:
             found = _marker.decode(raw)
         except msgspec.MsgspecError:  # a case whose texts speak of it
             return None
-        if found.refused is not None:
-            return None
         self._at[found.record_key] = max(found.erased_at, self._at.get(found.record_key, 0))
         return found
 

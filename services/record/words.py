@@ -26,11 +26,14 @@ _UNSPACED = (
 )
 _CHARACTER = re.compile(f"[{_UNSPACED}]")
 _TERM = re.compile(r'(?P<no>-)?(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))(?P<star>\*)?')
+_STEERING = re.compile(r"[\x00-\x1f\x7f]")
 _MARKS = {"Mn", "Mc"}
 
 
 def indexed(text: str) -> str:
     """Return ``text`` as it is stored: NFKC, no control characters, unspaced scripts taken apart."""
+    if text.isascii():
+        return _STEERING.sub(" ", text)
     plain = unicodedata.normalize("NFKC", text)
     plain = "".join(
         " " if unicodedata.category(one) in {"Cc", "Cf", "Cs"} else one for one in plain

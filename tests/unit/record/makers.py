@@ -101,7 +101,7 @@ def event(of: Case, kind: CaseEventKind = CaseEventKind.OPENED, **fields: Any) -
     return CaseEvent(**(given | fields))
 
 
-def erased(customer: str, at: int, **fields: Any) -> CustomerErased:
+def erased(customer: str, at: int) -> CustomerErased:
     return CustomerErased(
         command_id="erase",
         tenant="acme",
@@ -109,7 +109,6 @@ def erased(customer: str, at: int, **fields: Any) -> CustomerErased:
         actor="bo",
         erased_at=at,
         reason="asked for it",
-        **fields,
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from services.record.build import found_in
 from services.record.index import Found, Index, discard_stale
 from services.record.search import CLOSE, OPEN, Hit, Only, search
 from services.record.words import parse
@@ -22,6 +23,7 @@ from shared.events import CaseEventKind, CaseState, Channel, Operation, Resoluti
 from tests.unit.record.makers import (
     IDS,
     T0,
+    Message,
     at,
     case,
     case_id,
@@ -168,12 +170,15 @@ def test_what_is_erased_is_forgotten_in_the_file_as_well_and_stays_so(
     )
 
 
-def test_a_refused_erasure_and_a_case_that_speaks_of_one_erase_nothing(index: Index) -> None:
+def test_a_case_that_speaks_of_an_erasure_and_one_that_has_left_the_state_stay(
+    index: Index,
+) -> None:
+    """``case.state`` forgets a case when it cannot be reopened any more; the record does not."""
     index.apply(HISTORY, IDS)
-    refused = found(0, erased("ada", T0 + 60, refused="legal hold"))
-    speaks = found(1, case(resolution="customer.erased.v1"))
+    speaks = found(0, case(resolution="customer.erased.v1"))
+    left = found_in(topics.CASE_STATE, Message(topics.CASE_STATE, 1, None))  # type: ignore[arg-type]
     before = [row for row in dump(index) if not row.startswith("position")]
-    index.apply([refused, speaks], IDS)
+    index.apply([speaks, left], IDS)
     assert [row for row in dump(index) if not row.startswith("position")] == before
 
 
@@ -216,6 +221,7 @@ def test_a_kill_within_a_batch_leaves_the_one_before(tmp_path: Path) -> None:
     program = """
 import os, signal, sys
 from pathlib import Path
+from services.record.build import found_in
 from services.record.index import Index
 from tests.unit.record.makers import IDS
 from tests.unit.record.test_index import HISTORY
@@ -292,8 +298,6 @@ def test_a_file_that_is_damaged_within_is_named(path: Path) -> None:
     raw[8192:] = b"\xff" * (len(raw) - 8192)
     path.write_bytes(raw)
     with Index(path) as index, pytest.raises(Misconfigured, match="remove it"):
-        index.begin(IDS)
-        index.apply(HISTORY, IDS)
         ask(index, "parcel")
 
 
