@@ -887,7 +887,8 @@ class Case(Struct, frozen=True, tag_field="type", tag="case.v1"):
     ``backfilled``: all it knows is imported history, so nobody is paged until something new comes.
     ``waiting_since`` is the oldest message of the customer that nobody has answered. Cases that one
     message opened share their ``bundle``; ``aliases`` are the cases that were merged into this one.
-    ``threads`` are theirs. ``legal_hold``: the reason why it must not be erased. ``set_by``: who set the severity by hand.
+    ``threads`` are theirs. ``legal_hold``: the reason why it must not be erased. ``set_by``: who set
+    the severity by hand.
     """
 
     MAX_REFS: ClassVar[int] = 20
@@ -1012,7 +1013,6 @@ class CaseEventKind(enum.StrEnum):
     REMINDED = "case.reminded"
     REAPPLIED = "case.reapplied"
     QUARANTINED = "case.quarantined"
-    RECEIPT_DUE = "receipt.due"
     RECEIPT_SENT = "receipt.sent"
     NUDGE_DUE = "nudge.due"
     CLOCK_WARNED = "clock.warned"
@@ -1162,7 +1162,7 @@ class CustomerErased(Struct, frozen=True, tag_field="type", tag="customer.erased
     """The receipt of an erasure, and the mark by which no replay brings it back.
 
     It stands in ``case.state`` under the record key. What was received up to ``erased_at`` opens no
-    case any more. ``refused``: nothing was erased, for this reason (a legal hold).
+    case any more.
     """
 
     command_id: str
@@ -1172,7 +1172,6 @@ class CustomerErased(Struct, frozen=True, tag_field="type", tag="customer.erased
     erased_at: Int64
     reason: str
     cases: tuple[str, ...] = ()
-    refused: str | None = None
 
 
 class PolicyVersion(Struct, frozen=True, tag_field="type", tag="policy.version.v1"):

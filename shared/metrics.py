@@ -271,6 +271,20 @@ class Metrics:
             "From a deadline to its firing, in policy time.",
             LATENCY_BUCKETS,
         )
+        self.audit_failures = self._counter(
+            "tocsin_escalation_audit_failures_total",
+            "Live cases without a next step in the future; each was given one.",
+        )
+        self.audited = self._gauge(
+            "tocsin_escalation_audit_timestamp_seconds",
+            "When the auditor last went through the partitions owned here.",
+        )
+        self.commands_refused = self._counter(
+            "tocsin_commands_refused_total", "Commands that were refused.", ("reason",)
+        )
+        self.customers_erased = self._counter(
+            "tocsin_customers_erased_total", "Customers that were erased."
+        )
         self.timers_pending = self._gauge(
             "tocsin_timers_pending", "Cases with a deadline in the partitions owned here."
         )

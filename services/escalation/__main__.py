@@ -39,7 +39,7 @@ def build(made: worker.Context) -> Handler:
         remember_ms,
         settings.kafka.partitions,
     )
-    return EscalationHandler(made, view, rebuilder, DEFAULT_POLICY, remember_ms)
+    return EscalationHandler(made, view, rebuilder, lambda: DEFAULT_POLICY, remember_ms)
 
 
 def view_namespace(settings: config.Config) -> str:

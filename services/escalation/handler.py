@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import structlog
 from confluent_kafka import Message
 
-from services.escalation.domain.decide import CommandIn, Decision, FeedbackIn, TimerIn
+from services.escalation.domain import audit
+from services.escalation.domain.decide import CommandIn, Decision, EraseIn, FeedbackIn, TimerIn
 from services.escalation.domain.policy import Policy
+from services.escalation.inbox import BY_LOAD, Inbox, Order, Received, key_of, key_of_order
 from services.escalation.ledger import Ledger
 from services.escalation.metering import Meter
 from services.escalation.outputs import Outputs
-from services.escalation.timers import JumpGuard
+from services.escalation.timers import JumpGuard, Pace
 from services.escalation.view.model import Checkpoint, View
 from services.escalation.view.rebuild import Rebuilder
 from shared import codec, topics
 from shared.clock import Clock
 from shared.errors import Misconfigured, Poison, PoisonReason, Transient
-from shared.events import CaseCommand, FeedbackClassified
+from shared.events import CaseCommand, EraseCustomer, FeedbackClassified
 from shared.ids import partition_of, record_key_of_case
 from shared.streams.dead_letters import Sieve, source_of
 from shared.streams.records import (
@@ -43,47 +44,13 @@ from shared.worker import Context
 
 STAGE = "escalation"
 TICK_S = 0.1
-TIMERS_PER_TICK = 500
 CHECK_S = 1.0
-MAX_COMMAND_BYTES = 50_000
-"""Events carry a command's note beside the whole case: together they must fit a record."""
+AUDIT_S = 5.0
+AUDITED_AT_ONCE = 500
+SLACK_MS = 60_000
+"""How late a deadline may be before it counts as lost: the owner polls ten times a second."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass
-class _Inbox:
-    """The inputs of one partition, in the order in which they will be decided."""
-
-    records: list[tuple[Message, FeedbackClassified | CaseCommand]] = field(default_factory=list)
-    due: Sequence[str] = ()
-
-    def feedback_ids(self) -> list[str]:
-        return [
-            e.feedback.feedback_id for _, e in self.records if isinstance(e, FeedbackClassified)
-        ]
-
-    def keys(self) -> list[str]:
-        keys = {key_of(event) for _, event in self.records}
-        keys.update(map(record_key_of_case, self.due))
-        return sorted(keys)
-
-
-def key_of(event: FeedbackClassified | CaseCommand) -> str:
-    """Return the record key of the customer that an input concerns."""
-    if isinstance(event, FeedbackClassified):
-        return event.feedback.record_key
-    return record_key_of_case(event.case_id)
-
-
-def _key_of_command(message: Message, command: CaseCommand) -> str:
-    """Return the record key of the customer that a command concerns; Poison when it is unusable."""
-    if len(message.value() or b"") > MAX_COMMAND_BYTES:
-        raise Poison(PoisonReason.TOO_LARGE, f"command of more than {MAX_COMMAND_BYTES} bytes")
-    try:
-        return record_key_of_case(command.case_id)
-    except ValueError as error:
-        raise Poison(PoisonReason.BAD_SCHEMA, str(error)) from error
 
 
 class EscalationHandler:
@@ -93,7 +60,12 @@ class EscalationHandler:
     tick_s: float | None = TICK_S
 
     def __init__(
-        self, made: Context, view: View, rebuilder: Rebuilder, policy: Policy, remember_ms: int
+        self,
+        made: Context,
+        view: View,
+        rebuilder: Rebuilder,
+        policy: Callable[[], Policy],
+        remember_ms: int,
     ) -> None:
         self._clock: Clock = made.clock
         self._view = view
@@ -101,13 +73,15 @@ class EscalationHandler:
         self._policy = policy
         self._remember_ms = remember_ms
         self._partitions = made.config.kafka.partitions
-        self._outputs = Outputs(made.names)
+        self._outputs = Outputs(made.names, self._partitions)
         self._meter = Meter(made.metrics, made.clock)
         self._guard = JumpGuard()
+        self._pace = Pace()
         self._next_due = 0.0
         self._stuck: set[str] = set()
         self._checkpoints: dict[int, Checkpoint | None] = {}
         self._next_check = 0.0
+        self._next_audit = time.monotonic() + AUDIT_S
         self._classified = made.names.of(topics.FEEDBACK_CLASSIFIED)
         self._commands = made.names.of(topics.CASE_COMMANDS)
         self.inputs: Sequence[str] = (self._classified, self._commands)
@@ -116,7 +90,7 @@ class EscalationHandler:
         self.tracked = frozenset({self._state, self._outcomes})
         dead = made.names.of(topics.DEAD_LETTERS)
         classified = codec.Decoder[FeedbackClassified](topics.FEEDBACK_CLASSIFIED.carries)
-        commands = codec.Decoder[CaseCommand](topics.CASE_COMMANDS.carries)
+        commands = codec.Decoder[Order](topics.CASE_COMMANDS.carries)
         self._feedback_sieve = Sieve(STAGE, dead, classified, made.metrics)
         self._command_sieve = Sieve(STAGE, dead, commands, made.metrics)
 
@@ -141,6 +115,7 @@ class EscalationHandler:
         inboxes = self._sort(chunks, now, outputs, buried)
         self._find_lost(inboxes)
         self._add_due(inboxes, now, monotonic)
+        self._audit(inboxes, now)
         ledgers: dict[int, Ledger] = {}
         for number, inbox in inboxes.items():
             ledger = self._read(number, inbox, interrupted)
@@ -158,12 +133,12 @@ class EscalationHandler:
         now: int,
         outputs: list[Output],
         buried: Counter[Partition],
-    ) -> dict[int, _Inbox]:
+    ) -> dict[int, Inbox]:
         """Decode; poison becomes a dead letter, a command of another partition is forwarded."""
-        inboxes: dict[int, _Inbox] = defaultdict(_Inbox)
+        inboxes: dict[int, Inbox] = defaultdict(Inbox)
         for chunk in chunks:
             number = chunk.source.number
-            records: Sequence[tuple[Message, FeedbackClassified | CaseCommand]]
+            records: Sequence[tuple[Message, Received]]
             if chunk.source.topic == self._commands:
                 commands, dead = self._command_sieve.sift(chunk, now)
                 records = self._own_commands(commands, number, now, outputs, dead)
@@ -177,16 +152,16 @@ class EscalationHandler:
 
     def _own_commands(
         self,
-        commands: Sequence[tuple[Message, CaseCommand]],
+        commands: Sequence[tuple[Message, Order]],
         number: int,
         now: int,
         outputs: list[Output],
         dead: list[Output],
-    ) -> list[tuple[Message, CaseCommand]]:
-        mine: list[tuple[Message, CaseCommand]] = []
+    ) -> list[tuple[Message, Order]]:
+        mine: list[tuple[Message, Order]] = []
         for message, command in commands:
             try:
-                key = _key_of_command(message, command)
+                key = key_of_order(message, command)
             except Poison as poison:
                 dead.append(self._command_sieve.bury(message, poison, now))
                 continue
@@ -199,7 +174,7 @@ class EscalationHandler:
                 outputs.append(Output(self._commands, owner, key.encode(), value, headers))
         return mine
 
-    def _find_lost(self, inboxes: dict[int, _Inbox]) -> None:
+    def _find_lost(self, inboxes: dict[int, Inbox]) -> None:
         """Give a partition whose view was lost an empty inbox, so that it is brought up.
 
         Else a view that is lost while no feedback comes in would take its timers with it.
@@ -208,37 +183,78 @@ class EscalationHandler:
             return
         for number, expected in self._checkpoints.items():
             if expected is None or self._view.checkpoint(number) != expected:
-                inboxes.setdefault(number, _Inbox())
+                inboxes.setdefault(number, Inbox())
         self._next_check = time.monotonic() + CHECK_S
 
-    def _add_due(self, inboxes: dict[int, _Inbox], now: int, monotonic: float) -> None:
-        if time.monotonic() < self._next_due:
+    def _add_due(self, inboxes: dict[int, Inbox], now: int, monotonic: float) -> None:
+        """Add the timers whose turn it is; the next ones come at once while some are left."""
+        began = time.monotonic()
+        if began < self._next_due:
             return
-        self._next_due = time.monotonic() + TICK_S
+        self._next_due = began + TICK_S
         if not self._guard.may_fire(now, monotonic):
             self._meter.held()
             return
+        limit = self._pace.limit(bool(inboxes), began)
+        if limit:
+            self._pace.taken(self._take_due(inboxes, now, limit), limit, began)
+        self.tick_s = 0.0 if self._pace.behind else TICK_S
+        self._next_due = began + self.tick_s
+
+    def _take_due(self, inboxes: dict[int, Inbox], now: int, limit: int) -> int:
+        """Add up to ``limit`` due cases, of one partition after the other; return how many."""
+        taken = 0
+        for number in self._pace.order(self._checkpoints):
+            checkpoint = self._checkpoints[number]
+            if checkpoint is None:
+                continue
+            found = self._view.due(number, checkpoint, now, limit - taken + len(self._stuck))
+            due = [case_id for case_id in found if case_id not in self._stuck][: limit - taken]
+            if due:
+                inboxes[number].due = due
+                taken += len(due)
+            if taken >= limit:
+                break
+        return taken
+
+    def _audit(self, inboxes: dict[int, Inbox], now: int) -> None:
+        """Look for live cases without a next step in the future: part of them each time."""
+        if time.monotonic() < self._next_audit or self._pace.behind or self._guard.is_holding:
+            return  # what is late for a reason is not lost
+        self._next_audit = time.monotonic() + AUDIT_S
         for number, checkpoint in self._checkpoints.items():
             if checkpoint is not None:
-                due = self._view.due(number, checkpoint, now, TIMERS_PER_TICK)
-                due = [case_id for case_id in due if case_id not in self._stuck]
-                if due:
-                    inboxes[number].due = due
+                found = self._view.unattended(number, checkpoint, now - SLACK_MS, AUDITED_AT_ONCE)
+                if found:
+                    inboxes[number].audited = [one for one in found if one not in self._stuck]
+        self._meter.audited(now)
 
-    def _read(self, number: int, inbox: _Inbox, interrupted: Interrupted) -> Ledger | None:
+    def _repair(self, case_id: str, ledger: Ledger, now: int) -> None:
+        """Give a case its next step back. One that is only behind in the index is written anew."""
+        key = record_key_of_case(case_id)
+        case = ledger.cases_of(key).get(case_id)
+        if case is None:
+            return
+        if audit.violation(case):
+            ledger.decide(key, CommandIn(audit.command(case, now)), now)
+        else:
+            self._meter.misplaced_timer()
+            ledger.refresh(key, case_id)
+
+    def _read(self, number: int, inbox: Inbox, interrupted: Interrupted) -> Ledger | None:
         """Read what the inputs need; a view that is not where it should be is brought up first."""
         while not interrupted():
             found = self._view.fetch(number, inbox.feedback_ids(), inbox.keys())
             expected = self._checkpoints.get(number)
             if expected is not None and found.checkpoint == expected:
-                return Ledger(found, self._policy)
+                return Ledger(found, self._policy())
             self._checkpoints[number] = None
             self._checkpoints[number] = self._rebuilder.bring_up(number, interrupted)
         return None
 
     def _decide(
         self,
-        inbox: _Inbox,
+        inbox: Inbox,
         ledger: Ledger,
         now: int,
         outputs: list[Output],
@@ -246,12 +262,7 @@ class EscalationHandler:
     ) -> None:
         for message, event in inbox.records:
             try:
-                if isinstance(event, CaseCommand):
-                    ledger.decide(key_of(event), CommandIn(event), now)
-                elif not ledger.knows(event.feedback.feedback_id):
-                    ledger.decide(key_of(event), FeedbackIn(event), now)
-                else:
-                    self._meter.duplicate(event.feedback.channel)
+                self._take(event, ledger, now)
             except Poison as too_large:
                 outputs.append(self._feedback_sieve.bury(message, too_large, now))
                 buried[source_of(message)] += 1
@@ -262,6 +273,34 @@ class EscalationHandler:
                 buried[source_of(message)] += 1
         for case_id in inbox.due:
             self._fire(case_id, ledger, now)
+        for case_id in inbox.audited:
+            self._repair(case_id, ledger, now)
+
+    def _take(self, event: Received, ledger: Ledger, now: int) -> None:
+        key = key_of(event)
+        if isinstance(event, EraseCustomer):
+            ledger.decide(key, EraseIn(event, ledger.erased_at(key)), now)
+        elif isinstance(event, CaseCommand):
+            load = self._load(ledger) if event.kind in BY_LOAD else {}
+            ledger.decide(key, CommandIn(event, load), now)
+        elif not ledger.knows(event.feedback.feedback_id):
+            ledger.decide(key, FeedbackIn(event, ledger.erased_at(key)), now)
+        else:
+            self._meter.duplicate(event.feedback.channel)
+
+    def _load(self, ledger: Ledger) -> dict[str, int]:
+        """Return how many live cases people have, by ``name/severity``, in all partitions.
+
+        What the decisions before this one gave somebody in the same transaction counts as well.
+        """
+        load = Counter[str]()
+        for number in range(self._partitions):
+            checkpoint = self._checkpoints.get(number) or self._view.checkpoint(number)
+            if checkpoint is not None:
+                for (name, severity), count in self._view.load(number, checkpoint).items():
+                    load[f"{name}/{severity}"] += count
+        load.update(ledger.given())
+        return load
 
     def _fire(self, case_id: str, ledger: Ledger, now: int) -> None:
         """Let the due timers of a case fire; a bug in one case must not stop all the others."""
@@ -294,3 +333,4 @@ class EscalationHandler:
             except Transient as error:
                 log.warning("view not written; it will be brought up", error=str(error))
             self._meter.decided(ledger.events, ledger.outcomes, now)
+            self._meter.erased(len(ledger.erased))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from services.escalation.domain.decide import Decision, Input, decide
 from services.escalation.domain.policy import Policy
 from services.escalation.view.model import Changes, Found
 from shared import codec
-from shared.events import Case, CaseEvent, FeedbackOutcome
+from shared.events import Case, CaseCommand, CaseEvent, CustomerErased, FeedbackOutcome
 
 
 class Ledger:
@@ -20,6 +21,8 @@ class Ledger:
 
     def __init__(self, found: Found, policy: Policy) -> None:
         self._policy = policy
+        self._found = found
+        self._erased = dict(found.erased)
         self._cases: dict[str, dict[str, Case]] = {
             key: dict(cases) for key, cases in found.cases.items()
         }
@@ -28,6 +31,13 @@ class Ledger:
         self.events: list[CaseEvent] = []
         self.values: list[bytes] = []
         self.outcomes: list[FeedbackOutcome] = []
+        self.sent: list[CaseCommand] = []
+        self.removed: dict[str, None] = {}
+        self.erased: list[CustomerErased] = []
+
+    def erased_at(self, key: str) -> int | None:
+        """Return when a customer was erased, None if never."""
+        return self._erased.get(key)
 
     def knows(self, feedback_id: str) -> bool:
         """Return True when the feedback has its outcome already."""
@@ -50,12 +60,31 @@ class Ledger:
         for case in decision.cases:
             self._cases.setdefault(key, {})[case.case_id] = case
             self._changed[case.case_id] = case
+            self.removed.pop(case.case_id, None)
+        for case_id in decision.removed:
+            self._cases.get(key, {}).pop(case_id, None)
+            self._changed.pop(case_id, None)
+            self.removed[case_id] = None
+        self.sent.extend(decision.sent)
+        if decision.erased is not None:
+            self.erased.append(decision.erased)
+            self._erased[key] = decision.erased.erased_at
         self.events.extend(decision.events)
         self.values.extend(values)
         if decision.outcome is not None:
             self.outcomes.append(decision.outcome)
             self._decided.add(decision.outcome.feedback_id)
         return decision
+
+    def given(self) -> Counter[str]:
+        """Return what people have more (or less) since the view was read, by ``name/severity``."""
+        change = Counter[str]()
+        for case in self._changed.values():
+            before = self._found.cases.get(case.record_key, {}).get(case.case_id)
+            for one, by in ((before, -1), (case, 1)):
+                if one is not None and one.assignee and one.state not in Case.ENDED:
+                    change[f"{one.assignee}/{one.severity}"] += by
+        return change
 
     def refresh(self, key: str, case_id: str) -> None:
         """Have a case written once more as it is: its entry in the timer index was stale."""
@@ -73,4 +102,9 @@ class Ledger:
         outcomes = {
             outcome.feedback_id: outcome.decided_at + remember_ms for outcome in self.outcomes
         }
-        return Changes(cases=self.snapshots, outcomes=outcomes)
+        return Changes(
+            cases=self.snapshots,
+            removed=tuple(self.removed),
+            outcomes=outcomes,
+            erased={one.record_key: one.erased_at for one in self.erased},
+        )

@@ -8,7 +8,15 @@ from collections.abc import Mapping, Sequence
 from services.escalation.view.model import STANDINGS, Checkpoint, View
 from shared.clock import Clock
 from shared.errors import Transient
-from shared.events import CaseEvent, CaseEventKind, Channel, FeedbackOutcome, Severity
+from shared.events import (
+    CaseEvent,
+    CaseEventKind,
+    Channel,
+    ClockChange,
+    ClockChangeKind,
+    FeedbackOutcome,
+    Severity,
+)
 from shared.metrics import Metrics
 
 STANDING_EVERY_S = 1.0
@@ -34,18 +42,42 @@ class Meter:
         """Count a timer whose decision fails."""
         self._metrics.stage_errors.labels("escalation", "timer").inc()
 
+    def misplaced_timer(self) -> None:
+        """Count a case whose deadline was not in the index of the view as it should be."""
+        self._metrics.audit_failures.inc()
+
     def decided(
         self, events: Sequence[CaseEvent], outcomes: Sequence[FeedbackOutcome], now: int
     ) -> None:
         """Count committed decisions."""
         for event in events:
             self._metrics.case_events.labels(event.kind).inc()
+            for change in event.clocks:
+                self._promise(event, change)
             self._event(event)
         for outcome in outcomes:
             if outcome.no_case_reason is not None:
                 self._metrics.no_case.labels(outcome.no_case_reason).inc()
             latency = self._clock.real_seconds(max(0, now - outcome.received_at))
             self._metrics.end_to_end.labels(outcome.severity, outcome.channel).observe(latency)
+
+    def _promise(self, event: CaseEvent, change: ClockChange) -> None:
+        severity = Severity.UNDETERMINED if event.case is None else event.case.severity
+        if change.change is ClockChangeKind.BREACHED:
+            self._metrics.sla_breaches.labels(severity, change.clock).inc()
+            self._metrics.followup_lateness.observe(max(0, event.recorded_at - change.at) / 1000)
+        elif change.change is ClockChangeKind.FULFILLED and (
+            change.elapsed_ms is not None and change.elapsed_ms <= change.target_ms
+        ):
+            self._metrics.sla_met.labels(severity, change.clock).inc()
+
+    def erased(self, customers: int) -> None:
+        """Count customers that were erased."""
+        self._metrics.customers_erased.inc(customers)
+
+    def audited(self, now: int) -> None:
+        """Tell that the auditor has gone through the partitions."""
+        self._metrics.audited.set(now / 1000)
 
     def _event(self, event: CaseEvent) -> None:
         case = event.case
@@ -72,6 +104,10 @@ class Meter:
                 metrics.followup_lateness.observe(late_s)
             case CaseEventKind.FOLLOW_UP_MISSED:
                 metrics.sla_breaches.labels(severity, "follow_up").inc()
+            case CaseEventKind.COMMAND_REFUSED:
+                metrics.commands_refused.labels(event.refusal).inc()
+            case CaseEventKind.REPAIRED:
+                metrics.audit_failures.inc()
             case _:
                 pass
 

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 from services.escalation.ledger import Ledger
 from shared import codec, topics
-from shared.events import CaseEvent, CaseEventKind, Struct
+from shared.events import CaseCommand, CaseEvent, CaseEventKind, Struct
+from shared.ids import partition_of, record_key_of_case
 from shared.streams.records import Output
 
 SOURCE = "tocsin/escalation"
 
 ESCALATING = {
+    CaseEventKind.OPENED,
     CaseEventKind.ESCALATION_TRIGGERED,
     CaseEventKind.REESCALATED,
     CaseEventKind.ESCALATION_EXHAUSTED,
@@ -19,6 +21,23 @@ ESCALATING = {
     CaseEventKind.ACKNOWLEDGED,
     CaseEventKind.RESOLVED,
     CaseEventKind.REOPENED,
+    CaseEventKind.CLOSED,
+    CaseEventKind.MERGED,
+    CaseEventKind.UNMERGED,
+    CaseEventKind.ASSIGNED,
+    CaseEventKind.SEVERITY_RAISED,
+    CaseEventKind.SEVERITY_CORRECTED,
+    CaseEventKind.CLOCK_WARNED,
+    CaseEventKind.CLOCK_BREACHED,
+    CaseEventKind.REMINDED,
+    CaseEventKind.REPAIRED,
+    CaseEventKind.QUARANTINED,
+    CaseEventKind.STEP_SKIPPED,
+    CaseEventKind.STEP_HELD,
+    CaseEventKind.NOTIFICATION_SUPPRESSED,
+    CaseEventKind.WAIT_OVER,
+    CaseEventKind.SNOOZE_OVER,
+    CaseEventKind.REPLY_BOUNCED,
 }
 FOLLOWING_UP = {
     CaseEventKind.FOLLOW_UP_SCHEDULED,
@@ -26,13 +45,16 @@ FOLLOWING_UP = {
     CaseEventKind.FOLLOW_UP_DONE,
     CaseEventKind.FOLLOW_UP_WAIVED,
     CaseEventKind.FOLLOW_UP_MISSED,
+    CaseEventKind.NUDGE_DUE,
 }
 
 
 class Outputs:
     """Turns a ledger into records of one partition."""
 
-    def __init__(self, names: topics.Names) -> None:
+    def __init__(self, names: topics.Names, partitions: int) -> None:
+        self._partitions = partitions
+        self._commands = names.of(topics.CASE_COMMANDS)
         self._events = names.of(topics.CASE_EVENTS)
         self._state = names.of(topics.CASE_STATE)
         self._outcomes = names.of(topics.FEEDBACK_OUTCOMES)
@@ -46,16 +68,29 @@ class Outputs:
         for case in ledger.snapshots:
             event_id = f"{case.case_id}/{case.case_seq}"
             yield _output(self._state, partition, case.case_id, case, event_id)
+        for case_id in ledger.removed:
+            yield Output(self._state, partition, case_id.encode(), None, [])
+        for erased in ledger.erased:
+            yield _output(self._state, partition, erased.record_key, erased, erased.command_id)
+        for command in ledger.sent:
+            yield self._command(command)
         for outcome in ledger.outcomes:
             yield _output(
                 self._outcomes, partition, outcome.feedback_id, outcome, outcome.feedback_id
             )
 
+    def _command(self, command: CaseCommand) -> Output:
+        """Return a command to another case, in the partition of that case's customer."""
+        key = record_key_of_case(command.case_id)
+        owner = partition_of(key, self._partitions)
+        return _output(self._commands, owner, key, command, command.command_id)
+
     def _event(self, partition: int, event: CaseEvent, value: bytes) -> Iterator[Output]:
         key = event.case_id.rpartition(":")[0].encode()
         headers = codec.headers(event, event.event_id, SOURCE)
         yield Output(self._events, partition, key, value, headers)
-        if event.kind in ESCALATING:
+        quiet = event.kind is CaseEventKind.OPENED and event.case and event.case.backfilled
+        if event.kind in ESCALATING and not quiet:
             yield Output(self._escalations, partition, key, value, headers)
         if event.kind in FOLLOWING_UP:
             yield Output(self._followups, partition, key, value, headers)

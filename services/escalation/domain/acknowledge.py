@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from services.escalation.domain import escalation
@@ -17,6 +19,8 @@ from shared.events import (
     Refusal,
     TimerKind,
 )
+
+WAITING: Final = frozenset({CaseState.WAITING_CUSTOMER, CaseState.WAITING_THIRD_PARTY})
 
 
 def acknowledge(draft: Draft, policy: Policy, note: str | None, cause: Cause) -> None:
@@ -55,10 +59,14 @@ def expired(draft: Draft, policy: Policy, due_at: int) -> None:
 
 
 def renew(draft: Draft, policy: Policy) -> None:
-    """Let the acknowledgement hold from now on, for as long as the case's severity allows."""
-    expiry_ms = policy.plan_for(draft.case).ack_expiry_ms
+    """Let the acknowledgement hold from now on, for as long as the case's severity allows.
+
+    While the case waits or is snoozed it holds anyway: it is renewed when that ends.
+    """
+    case = draft.case
+    expiry_ms = policy.plan_for(case).ack_expiry_ms
     draft.disarm(TimerKind.ACK_EXPIRY)
-    if expiry_ms is not None:
+    if expiry_ms is not None and case.state not in WAITING and case.snoozed_until is None:
         draft.arm(TimerKind.ACK_EXPIRY, draft.now + expiry_ms)
 
 

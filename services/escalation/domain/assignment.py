@@ -7,9 +7,10 @@ same moment may both take the last place.
 
 from __future__ import annotations
 
-from services.escalation.domain import acknowledge, escalation
+from collections.abc import Mapping
+
+from services.escalation.domain import acknowledge, escalation, lifecycle
 from services.escalation.domain.case import Draft
-from services.escalation.domain.lifecycle import note_of
 from services.escalation.domain.policy import Policy, Team
 from services.escalation.domain.refuse import Refuse
 from shared.events import (
@@ -18,6 +19,7 @@ from shared.events import (
     CaseEventKind,
     CaseState,
     Cause,
+    CommandKind,
     Refusal,
     Severity,
 )
@@ -55,6 +57,20 @@ def delegate(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     if command.assignee and command.assignee == draft.case.assignee:
         raise Refuse(Refusal.INVALID, f"assignee: {command.assignee} has the case already")
     assign(draft, policy, command)
+
+
+def relevant(
+    load: Mapping[str, int], case: Case, command: CaseCommand, policy: Policy, now: int
+) -> dict[str, int]:
+    """Return that part of ``load`` which the decision on ``command`` may look at, for its event."""
+    if not load or command.kind not in {CommandKind.ASSIGN, CommandKind.DELEGATE}:
+        return {}
+    names = {command.assignee, case.assignee}
+    for team_name in filter(None, (command.team, case.team)):
+        team = policy.team_named(team_name)
+        if team is not None:
+            names.update((*team.members, *policy.reach(team.name, now)))
+    return {one: count for one, count in load.items() if one.rpartition("/")[0] in names}
 
 
 def has_room(draft: Draft, policy: Policy, name: str) -> bool:
@@ -109,7 +125,7 @@ def _give(
         CaseEventKind.ASSIGNED,
         Cause.COMMAND,
         targets=(name,),
-        note=note_of(command),
+        note=lifecycle.note_of(command),
         detail=detail,
     )
 
@@ -123,12 +139,12 @@ def _queue(
         CaseEventKind.ASSIGNED,
         Cause.COMMAND,
         targets=() if team is None else (team.name,),
-        note=note_of(command),
+        note=lifecycle.note_of(command),
         detail=detail,
     )
     told = draft.case.state is CaseState.OPEN and escalation.is_waiting(draft.case)
     if draft.case.state in Case.UNRESOLVED and not draft.case.backfilled and not told:
-        escalation.start(draft, policy, Cause.COMMAND)
+        lifecycle.escalate(draft, policy, Cause.COMMAND)
 
 
 def _carried(draft: Draft, name: str, severity: Severity | None = None) -> int:

@@ -8,43 +8,52 @@ from services.escalation.domain import escalation
 from services.escalation.domain.case import Draft
 from services.escalation.domain.policy import Policy
 from services.escalation.domain.refuse import Refuse
+from shared import ids
 from shared.events import (
     Case,
+    CaseCommand,
     CaseEventKind,
     CaseState,
     Cause,
+    CommandKind,
     Refusal,
     TimerKind,
 )
 
-SLACK_MS: Final = 60_000
-"""How late a deadline may be before it counts as lost: the owner polls ten times a second."""
-
 _STEPS: Final = frozenset({TimerKind.STEP, TimerKind.HELD, TimerKind.SNOOZE_END})
 
 
-def violation(case: Case, now: int) -> str:
+def violation(case: Case) -> str:
     """Return what is wrong with the deadlines of a case; "" when nothing is.
 
-    A live case has a deadline, none long past; one that waits for an acknowledgement has a next step.
-    Imported history is quiet on purpose.
+    A live case has a deadline; one that waits for an acknowledgement has a next step. Imported history
+    is quiet on purpose. (One that is overdue fires as soon as its index is right again.)
     """
     if case.state in Case.ENDED or case.backfilled:
         return ""
-    due_at = case.next_due_at
-    if due_at is None:
+    if case.next_due_at is None:
         return "nothing is pending"
-    if due_at < now - SLACK_MS:
-        return "a deadline has passed, and nothing happened"
     waits = case.state is CaseState.OPEN and escalation.is_waiting(case)
     if waits and not any(timer.kind in _STEPS for timer in case.timers):
         return "it waits for an acknowledgement, and has no next step"
     return ""
 
 
+def command(case: Case, now: int) -> CaseCommand:
+    """Return what the auditor asks of a case with a violation; once in each of its states."""
+    return CaseCommand(
+        command_id=ids.digest(case.tenant, "audit", case.case_id, str(case.case_seq)),
+        tenant=case.tenant,
+        case_id=case.case_id,
+        kind=CommandKind.AUDIT,
+        actor="tocsin",
+        at=now,
+    )
+
+
 def repair(draft: Draft, policy: Policy) -> None:
     """Give the case its next step back: the ladder from step 1, else a reminder."""
-    wrong = violation(draft.case, draft.now)
+    wrong = violation(draft.case)
     if not wrong:
         raise Refuse(Refusal.INVALID, "nothing is wrong with the case")
     draft.emit(

@@ -193,11 +193,11 @@ def retarget(draft: Draft, policy: Policy, *, raised: bool, anew: bool = False) 
             _put(draft, moved, ClockChangeKind.TARGET_APPLIED, draft.now)
 
 
-def fire(draft: Draft, policy: Policy, clock: Clock) -> None:
-    """A warning or the breach of ``clock`` is due: record the last one that is."""
+def fire(draft: Draft, policy: Policy, clock: Clock) -> bool:
+    """A warning or the breach of ``clock`` is due: record the last one; tell whether it broke."""
     if clock.due_at is not None and clock.due_at <= draft.now:
         _breach_if_late(draft, clock, draft.now)
-        return
+        return True
     plan, at = policy.plan_for(draft.case), clock.next_at
     percent = max(
         (percent for percent in plan.warn if _instant(policy, clock, percent) <= draft.now),
@@ -216,6 +216,7 @@ def fire(draft: Draft, policy: Policy, clock: Clock) -> None:
         targets=owners(draft),
         detail=f"{clock.kind}: {percent} % of the time is over",
     )
+    return False
 
 
 def owners(draft: Draft, otherwise: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -96,16 +96,7 @@ def apply(
         sent = draft.sent
         draft = _draft(case, command, now, origin)
         draft.sent = sent if command.kind is CommandKind.ABSORB else []
-        detail = refuse.detail[:MAX_DETAIL]
-        said = Refused(command_id=command.command_id, refusal=refuse.refusal, detail=detail)
-        draft.change(refused=(*case.refused, said)[-MAX_REFUSED:])
-        draft.emit(
-            CaseEventKind.COMMAND_REFUSED,
-            Cause.COMMAND,
-            refusal=refuse.refusal,
-            note=lifecycle.note_of(command),
-            detail=detail,
-        )
+        _refuse(draft, refuse, lifecycle.note_of(command))
         return (draft,)
     return (draft,) if other is None else (draft, other)
 
@@ -125,6 +116,27 @@ def refuse_unknown(command: CaseCommand, now: int) -> CaseEvent:
         actor=command.actor,
         refusal=Refusal.UNKNOWN_CASE,
         note=lifecycle.note_of(command),
+    )
+
+
+def refuse_erasure(case: Case, now: int, origin: Origin) -> Draft:
+    """Return the case that keeps its customer from being erased, with the refusal on record."""
+    draft = Draft(case, now, origin)
+    draft.change(commands=(*case.commands, origin.command_id or "")[-MAX_COMMANDS:])
+    _refuse(draft, Refuse(Refusal.LEGAL_HOLD, f"legal hold: {case.legal_hold}"), None)
+    return draft
+
+
+def _refuse(draft: Draft, refuse: Refuse, note: str | None) -> None:
+    detail = refuse.detail[:MAX_DETAIL]
+    said = Refused(command_id=draft.origin.command_id or "", refusal=refuse.refusal, detail=detail)
+    draft.change(refused=(*draft.case.refused, said)[-MAX_REFUSED:])
+    draft.emit(
+        CaseEventKind.COMMAND_REFUSED,
+        Cause.COMMAND,
+        refusal=refuse.refusal,
+        note=note,
+        detail=detail,
     )
 
 

@@ -12,6 +12,7 @@ from typing import ClassVar, assert_never
 
 from services.escalation.domain import (
     acknowledge,
+    assignment,
     audit,
     clocks,
     commands,
@@ -66,9 +67,10 @@ class TimerIn:
 
 @dataclass(frozen=True)
 class EraseIn:
-    """All that is kept of a customer is to be erased."""
+    """All that is kept of a customer is to be erased. ``erased_at``: when that was done, if ever."""
 
     command: EraseCustomer
+    erased_at: int | None = None
 
 
 Input = FeedbackIn | CommandIn | TimerIn | EraseIn
@@ -113,7 +115,7 @@ def decide(cases: Mapping[str, Case], given: Input, now: int, policy: Policy) ->
         case TimerIn(case_id):
             return _timers(cases, case_id, now, policy)
         case EraseIn(command):
-            return _erase(cases, command, now)
+            return _erase(cases, command, given.erased_at, now, policy)
         case _:
             assert_never(given)
 
@@ -180,7 +182,10 @@ def _command(
     if command.command_id in case.commands:
         return Decision.NOTHING
     origin = Origin(
-        command_id=command.command_id, actor=command.actor, policy=policy.version, facts=load
+        command_id=command.command_id,
+        actor=command.actor,
+        policy=policy.version,
+        facts=assignment.relevant(load, case, command, policy, now),
     )
     return _decision(commands.apply(case, command, now, origin, policy, cases), policy)
 
@@ -199,8 +204,8 @@ def _timers(cases: Mapping[str, Case], case_id: str, now: int, policy: Policy) -
                 draft.arm(TimerKind.FORGET, now + DAY)
                 return Decision(cases=(draft.case,))
             _fire(draft, due, policy)
-        else:
-            clocks.fire(draft, policy, due)
+        elif clocks.fire(draft, policy, due):
+            lifecycle.snooze_over(draft, policy, due.due_at, Cause.CLOCK)
     return _decision((draft,), policy)
 
 
@@ -217,11 +222,12 @@ def _fire(draft: Draft, timer: Timer, policy: Policy) -> None:
         case TimerKind.FOLLOW_UP_MISSED:
             follow_up.missed(draft, policy, timer.ref, timer.due_at)
         case TimerKind.CLOSE:
-            follow_up.close_if_settled(draft)
+            if not follow_up.close_if_settled(draft):
+                audit.remind(draft, policy, timer.due_at)
         case TimerKind.NUDGE:
             lifecycle.nudge_due(draft, timer.ref, timer.due_at)
         case TimerKind.WAIT_END:
-            lifecycle.wait_over(draft, policy, timer.due_at)
+            lifecycle.wait_over(draft, policy, timer)
         case TimerKind.SNOOZE_END:
             lifecycle.snooze_over(draft, policy, timer.due_at, Cause.SNOOZE_OVER)
         case TimerKind.REMIND:
@@ -232,18 +238,30 @@ def _fire(draft: Draft, timer: Timer, policy: Policy) -> None:
             assert_never(timer.kind)
 
 
-def _erase(cases: Mapping[str, Case], command: EraseCustomer, now: int) -> Decision:
-    """Forget all cases of a customer, unless one is held for a reason of law."""
+def _erase(
+    cases: Mapping[str, Case],
+    command: EraseCustomer,
+    erased_at: int | None,
+    now: int,
+    policy: Policy,
+) -> Decision:
+    """Forget all cases of a customer, unless one is held for a reason of law: that one says so."""
+    if erased_at is not None and erased_at >= command.at:
+        return Decision.NOTHING
     held = next((case for case in cases.values() if case.legal_hold is not None), None)
+    if held is not None:
+        if command.command_id in held.commands:
+            return Decision.NOTHING
+        origin = Origin(command_id=command.command_id, actor=command.actor, policy=policy.version)
+        return _decision((commands.refuse_erasure(held, now, origin),), policy)
     receipt = CustomerErased(
         command_id=command.command_id,
         tenant=command.tenant,
         record_key=command.record_key,
         actor=command.actor,
-        erased_at=now,
+        erased_at=max(now, command.at),
         reason=command.reason,
-        cases=() if held else tuple(sorted(cases)),
-        refused=f"legal hold on {held.case_id}: {held.legal_hold}" if held else None,
+        cases=tuple(sorted(cases)),
     )
     return Decision(removed=receipt.cases, erased=receipt)
 

@@ -97,13 +97,15 @@ def is_told(case: Case) -> bool:
     )
 
 
-def close_if_settled(draft: Draft) -> None:
+def close_if_settled(draft: Draft) -> bool:
     """Close a resolved case of which the customer knows, when every promise is done or waived."""
     if draft.case.state not in Case.SETTLING or not is_told(draft.case):
-        return
-    if all(item.state in SETTLED for item in draft.case.follow_ups):
-        clocks.cancel(draft, tuple(ClockKind))
-        close(draft, Cause.FOLLOW_UPS_SETTLED)
+        return False
+    if any(item.state not in SETTLED for item in draft.case.follow_ups):
+        return False
+    clocks.cancel(draft, tuple(ClockKind))
+    close(draft, Cause.FOLLOW_UPS_SETTLED)
+    return True
 
 
 def close(draft: Draft, cause: Cause, note: str | None = None) -> None:

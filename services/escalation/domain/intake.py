@@ -125,7 +125,6 @@ def open_case(
     if issue is None:
         _raise_severity(draft, item, policy, repeated=repeated)
     if not thanks:
-        _ask_for_receipt(draft, item)
         _escalate(draft, item, policy, Cause.FEEDBACK)
 
 
@@ -235,9 +234,7 @@ def forwarded(draft: Draft, policy: Policy, command: CaseCommand) -> None:
         follow_up.waive_all(draft, Cause.REOPENED)
         escalation.start(draft, policy, Cause.REOPENED)
     elif raised:
-        lifecycle.wake(draft)
-        lifecycle.stop_waiting(draft, policy)
-        escalation.start(draft, policy, Cause.SEVERITY_RAISED)
+        lifecycle.escalate(draft, policy, Cause.SEVERITY_RAISED)
 
 
 def _add(draft: Draft, item: FeedbackClassified, cause: Cause, issue: Issue | None = None) -> bool:
@@ -274,14 +271,6 @@ def _start_clocks(draft: Draft, item: FeedbackClassified, policy: Policy) -> Non
     clocks.start(draft, policy, ClockKind.FIRST_RESPONSE, name, said_at)
     for kind in clocks.RESOLUTION:
         clocks.start(draft, policy, kind, name, draft.now)
-
-
-def _ask_for_receipt(draft: Draft, item: FeedbackClassified) -> None:
-    """Have the customer told that the message has arrived: once for a bundle, never a machine."""
-    case = draft.case
-    wanted = case.part == 0 and case.may_auto_respond and not _is_imported(item)
-    if wanted and clocks.is_live(draft, ClockKind.RECEIPT):
-        draft.emit(CaseEventKind.RECEIPT_DUE, Cause.FEEDBACK)
 
 
 def _join_team(draft: Draft, policy: Policy, *, thanks: bool) -> None:
@@ -378,9 +367,7 @@ def _raise_quietly(draft: Draft, policy: Policy) -> None:
 
 def _escalate(draft: Draft, item: FeedbackClassified, policy: Policy, cause: Cause) -> None:
     if not _is_imported(item):
-        lifecycle.wake(draft)
-        lifecycle.stop_waiting(draft, policy)
-        escalation.start(draft, policy, cause)
+        lifecycle.escalate(draft, policy, cause)
 
 
 def _is_imported(item: FeedbackClassified) -> bool:

@@ -23,6 +23,7 @@ from shared.events import (
     Offer,
     Refusal,
     Severity,
+    Timer,
     TimerKind,
 )
 
@@ -33,6 +34,8 @@ _WAITING = {
     ON_CUSTOMER: CaseState.WAITING_CUSTOMER,
     ON_THIRD_PARTY: CaseState.WAITING_THIRD_PARTY,
 }
+_CLOSES = 1
+"""``ref`` of the end of a wait that closes the case."""
 
 
 def investigate(draft: Draft, policy: Policy, command: CaseCommand) -> None:
@@ -50,7 +53,7 @@ def wait(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     state = _WAITING.get(command.on or "")
     if state is None:
         raise Refuse(Refusal.INVALID, f"on: {command.on!r} is neither customer nor third_party")
-    until = command.until
+    until, ref = command.until, 0
     limit = DAY if draft.case.severity is Severity.CRITICAL else policy.max_wait_ms
     if state is CaseState.WAITING_THIRD_PARTY and until is None:
         raise Refuse(Refusal.MISSING, "until: when is it looked at again?")
@@ -65,7 +68,7 @@ def wait(draft: Draft, policy: Policy, command: CaseCommand) -> None:
         for number, after_ms in enumerate(plan.nudges_ms, 1):
             draft.arm(TimerKind.NUDGE, draft.now + after_ms, ref=number)
         if plan.no_response_ms is not None:
-            until = draft.now + plan.no_response_ms
+            until, ref = draft.now + plan.no_response_ms, _CLOSES
     pausing = (
         plan.pause_for_customer
         if state is CaseState.WAITING_CUSTOMER
@@ -76,20 +79,27 @@ def wait(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     elif state is CaseState.WAITING_CUSTOMER:
         clocks.pause(draft, (ClockKind.UPDATE,))
     if until is not None:
-        draft.arm(TimerKind.WAIT_END, until)
+        draft.arm(TimerKind.WAIT_END, until, ref)
     draft.change(wait_until=until)
     draft.emit(CaseEventKind.WAITING, Cause.COMMAND, note=note_of(command), detail=command.on or "")
 
 
 def stop_waiting(draft: Draft, policy: Policy) -> bool:
     """End a wait, without an event of its own; tell whether there was one."""
-    if draft.case.state not in _WAITING.values():
+    if draft.case.state not in acknowledge.WAITING:
         return False
     draft.disarm(TimerKind.NUDGE, TimerKind.WAIT_END)
     draft.change(state=acknowledge.progress(draft.case), wait_until=None)
     clocks.resume(draft, policy, _PAUSABLE)
     acknowledge.renew(draft, policy)
     return True
+
+
+def escalate(draft: Draft, policy: Policy, cause: Cause) -> None:
+    """Begin the ladder anew; whatever kept the case quiet, a wait or a snooze, is over."""
+    wake(draft)
+    stop_waiting(draft, policy)
+    escalation.start(draft, policy, cause)
 
 
 def customer_answered(draft: Draft, policy: Policy) -> None:
@@ -107,9 +117,14 @@ def nudge_due(draft: Draft, number: int, due_at: int) -> None:
     )  # fmt: skip
 
 
-def wait_over(draft: Draft, policy: Policy, due_at: int) -> None:
-    """The wait ends by itself: a customer who never answered closes the case, else work goes on."""
-    if draft.case.state is CaseState.WAITING_CUSTOMER:
+def wait_over(draft: Draft, policy: Policy, timer: Timer) -> None:
+    """The wait ends by itself: a customer who never answered closes the case, else work goes on.
+
+    It never closes where a person has to decide about that.
+    """
+    due_at = timer.due_at
+    closes = timer.ref == _CLOSES and policy.plan_for(draft.case).no_response_ms is not None
+    if closes and draft.case.state is CaseState.WAITING_CUSTOMER:
         end(draft, Cause.NO_RESPONSE)
     elif stop_waiting(draft, policy):
         draft.emit(

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from services.escalation.domain import clocks, escalation
+from services.escalation.domain import clocks, escalation, lifecycle
 from services.escalation.domain.case import Draft
 from services.escalation.domain.policy import Policy
 from services.escalation.domain.refuse import Refuse
@@ -195,6 +195,7 @@ def _take_over(draft: Draft, policy: Policy, loser: Case) -> None:
     added = [ref for ref in loser.feedback if (ref.item or ref.feedback_id) not in listed]
     together = sorted((*case.feedback, *added), key=lambda ref: (ref.received_at, ref.feedback_id))
     aliases = dict.fromkeys((*case.aliases, *loser.aliases, loser.case_id))
+    aliases.pop(case.case_id, None)  # what was merged into the other one before, and taken out
     asked = [at for at in (case.waiting_since, loser.waiting_since) if at is not None]
     draft.change(
         opened_at=min(case.opened_at, loser.opened_at),
@@ -216,7 +217,7 @@ def _take_over(draft: Draft, policy: Policy, loser: Case) -> None:
         clocks.retarget(draft, policy, raised=True)
     draft.emit(CaseEventKind.ABSORBED, Cause.MERGED, detail=loser.case_id)
     if severity is not case.severity and case.state in Case.UNRESOLVED and not case.backfilled:
-        escalation.start(draft, policy, Cause.SEVERITY_RAISED)
+        lifecycle.escalate(draft, policy, Cause.SEVERITY_RAISED)
 
 
 def _threads(case: Case, loser: Case) -> tuple[str, ...]:

@@ -49,9 +49,7 @@ def correct(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     if draft.case.state not in Case.UNRESOLVED or draft.case.backfilled:
         return
     if raised:
-        lifecycle.wake(draft)
-        lifecycle.stop_waiting(draft, policy)
-        escalation.start(draft, policy, Cause.SEVERITY_RAISED)
+        lifecycle.escalate(draft, policy, Cause.SEVERITY_RAISED)
     elif draft.is_armed(TimerKind.ACK_EXPIRY) or draft.case.state is CaseState.ACKNOWLEDGED:
         acknowledge.renew(draft, policy)
 

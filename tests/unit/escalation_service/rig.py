@@ -35,7 +35,7 @@ from shared.metrics import Metrics
 from shared.streams.records import Assignment, Chunk, Output, Partition, Work
 from shared.topics import DAY_MS, Names, Topic
 from shared.worker import Context
-from tests.unit.escalation.world import T0, TENANT, feedback
+from tests.unit.escalation.world import NOT_NEEDED, RESOLUTION, T0, TENANT, feedback
 
 T = TypeVar("T", bound=Struct)
 PARTITIONS = 4
@@ -87,7 +87,7 @@ class Rig:
         config = Config(kafka=Kafka(partitions=PARTITIONS, topic_prefix=prefix))
         made = Context(config, self.clock, Metrics(self.registry), Names(prefix))
         self.handler = EscalationHandler(
-            made, self.view, self.rebuilder, DEFAULT_POLICY, REMEMBER_MS
+            made, self.view, self.rebuilder, lambda: DEFAULT_POLICY, REMEMBER_MS
         )
         self._taken: dict[Partition, int] = defaultdict(int)
 
@@ -212,7 +212,9 @@ def case_id_of(number: int, customer: str | None = None) -> str:
 def command(
     case_id: str, kind: CommandKind = CommandKind.ACKNOWLEDGE, **fields: object
 ) -> CaseCommand:
-    """Return a command of Ada's."""
+    """Return a command of Ada's; one that resolves says all that it has to."""
+    if kind is CommandKind.RESOLVE:
+        fields = {"resolution": RESOLUTION, "clarification": NOT_NEEDED} | fields
     made = CaseCommand(
         command_id=f"{kind}-1", tenant=TENANT, case_id=case_id, kind=kind, actor="ada", at=T0
     )

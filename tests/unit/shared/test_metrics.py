@@ -17,14 +17,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.metrics import MetricWrapperBase
 
 from services.escalation.domain.defaults import DEFAULT_POLICY
+from services.escalation.view.model import STANDINGS
 from services.ingest.channels import providers
 from services.ingest.channels.provider import Ignored
 from services.ingest.channels.rejection import Refusal
 from services.ingest.sources.smtp_delivery import Outcome
-from shared import metrics, topics
+from shared import events, metrics, topics
 from shared.config import Kafka
 from shared.errors import PoisonReason
-from shared.events import CaseEventKind, CaseState, Cause, Channel, NoCaseReason, Severity
+from shared.events import CaseEventKind, Cause, Channel, ClockKind, NoCaseReason, Severity
 from shared.metrics import Metrics, process_registry
 
 BUDGET = 3_000
@@ -43,6 +44,11 @@ FOLLOW_UP_KINDS = {
 }
 PARTITIONS = range(Kafka().partitions)
 
+PAGING = [
+    Cause.FEEDBACK, Cause.SEVERITY_RAISED, Cause.REOPENED, Cause.ACK_TIMEOUT, Cause.ACK_EXPIRED,
+    Cause.REPEAT, Cause.FOLLOW_UP_OVERDUE, Cause.GATE, Cause.NO_ONE_ON_CALL, Cause.SNOOZE_OVER,
+    Cause.COMMAND, Cause.AUDIT,
+]  # fmt: skip
 LABELS: dict[str, dict[str, Iterable[object]]] = {
     "events_received": {"channel": Channel},
     "events_rejected": {"channel": CHANNELS, "reason": Refusal},
@@ -74,16 +80,19 @@ LABELS: dict[str, dict[str, Iterable[object]]] = {
     "drift": {"quantity": ["known_words", "urgency"]},
     "second_opinions": {"result": ["ok", "late", "failed", "capped"]},
     "model_info": {"model": ONE, "rules": ONE},
+    "policy_reloads": {"result": ["used", "refused"]},
+    "policy_info": {"version": ONE},
     "end_to_end": {"severity": Severity, "channel": Channel},
     "case_events": {"kind": CaseEventKind},
+    "commands_refused": {"reason": events.Refusal},
     "no_case": {"reason": NoCaseReason},
-    "escalations_opened": {"severity": Severity, "channel": Channel, "reason": Cause},
-    "escalations_open": {"severity": Severity, "state": CaseState},
+    "escalations_opened": {"severity": Severity, "channel": Channel, "reason": PAGING},
+    "escalations_open": {"severity": Severity, "state": STANDINGS},
     "oldest_unacknowledged": {"severity": Severity},
     "ack_duration": {"severity": Severity},
     "resolve_duration": {"severity": Severity},
-    "sla_breaches": {"severity": Severity, "clock": ["ack", "follow_up"]},
-    "sla_met": {"severity": Severity, "clock": ["ack", "follow_up"]},
+    "sla_breaches": {"severity": Severity, "clock": [*ClockKind, "ack", "follow_up"]},
+    "sla_met": {"severity": Severity, "clock": [*ClockKind, "ack", "follow_up"]},
     "followups_due": {"kind": FOLLOW_UP_KINDS},
     "lag": {"group": ONE, "topic": topics.ALL[:2], "partition": PARTITIONS},
     "lag_seconds": {"group": ONE, "topic": topics.ALL[:2], "partition": PARTITIONS},
