@@ -14,7 +14,7 @@ from services.escalation.domain.rota import Duty, Rota
 from services.escalation.domain.silence import MuteWeek
 from services.escalation.policies.forms import instant_text
 from services.escalation.policies.parts import nearest
-from shared.events import Severity
+from shared.events import ClockKind, Severity
 from shared.yaml_lines import Path
 
 HORIZON_DAYS: Final = 400
@@ -43,7 +43,7 @@ def findings(policy: Policy, now: int) -> Iterator[Finding]:
         place: Path = ("severities", severity.value)
         yield from _plan(policy, known, place, policy.plan(severity), severity)
     yield from _packs(policy, known)
-    yield from _milder(("severities",), policy.plan, GRAVE)
+    yield from _milder(("severities",), policy.plan)
     yield from _gaps(policy, now)
 
 
@@ -149,7 +149,8 @@ def _packs(policy: Policy, known: _Names) -> Iterator[Finding]:
             at_plan = (*place, "severities", severity.value)
             base = policy.plan(severity)
             yield from _plan(policy, known, at_plan, plan, severity, base)
-        yield from _milder((*place, "severities"), _effective(policy, pack), tuple(pack.plans))
+        at_plans: Path = (*place, "severities")
+        yield from _milder(at_plans, _effective(policy, pack), policy.plan)
 
 
 def _effective(policy: Policy, pack: Pack) -> Callable[[Severity], SeverityPlan]:
@@ -201,22 +202,24 @@ def _target(policy: Policy, known: _Names, place: Path, target: Target) -> Itera
 
 
 def _milder(
-    place: Path, plan: Callable[[Severity], SeverityPlan], named: tuple[Severity, ...]
+    place: Path,
+    plan: Callable[[Severity], SeverityPlan],
+    base: Callable[[Severity], SeverityPlan] | None = None,
 ) -> Iterator[Finding]:
-    """Warn where a graver severity has more time than a milder one, if one of the two is named."""
+    """Warn where a graver severity has more time than a milder one; not again where ``base`` has."""
     for graver, milder in combinations(GRAVE, 2):
-        if graver not in named and milder not in named:
-            continue
-        mine = plan(graver).targets
-        for clock, theirs in plan(milder).targets.items():
-            own = mine.get(clock)
-            if own is None or _longer(own, theirs):
-                said = "no deadline at all" if own is None else str(own.span)
-                yield Finding(
-                    (*place, graver.value, "clocks", clock.value),
-                    f"{said} is more than the {theirs.span} of {milder}",
-                    warning=True,
-                )
+        for clock in ClockKind:
+            own, theirs = (plan(one).targets.get(clock) for one in (graver, milder))
+            if theirs is None or (own is not None and not _longer(own, theirs)):
+                continue
+            if base and [own, theirs] == [base(one).targets.get(clock) for one in (graver, milder)]:
+                continue
+            said = "no deadline at all" if own is None else str(own.span)
+            yield Finding(
+                (*place, graver.value, "clocks", clock.value),
+                f"{said} is more than the {theirs.span} of {milder}",
+                warning=True,
+            )
 
 
 def _longer(one: Target, other: Target) -> bool:
