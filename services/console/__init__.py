@@ -1,0 +1,1 @@
+"""The console: the HTTP JSON API over the cases; its pages come later."""
