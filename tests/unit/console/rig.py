@@ -89,11 +89,13 @@ class Worker:
         self.refuses: tuple[Refusal, str] | None = None
         self.takes = True
         self.kafka = True
+        self.heard = asyncio.Event()
 
     async def send(self, command: CaseCommand | EraseCustomer) -> None:
         if not self.kafka:
             raise Transient("Kafka has not acknowledged the command: timed out")
         self.sent.append(command)
+        self.heard.set()
         if self.takes and isinstance(command, CaseCommand):
             self.take(command)
 

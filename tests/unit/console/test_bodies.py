@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from shared.events import CaseCommand, Clarification, Offer, Resolution, Solutio
 from tests.unit.console.rig import NOW, Site, case, play
 
 CASE = case()
-RESOLVED = {"outcome": "o", "reason": "r", "next_step": "n"}
+RESOLVED: dict[str, str] = {"outcome": "o", "reason": "r", "next_step": "n"}
 WRONG: list[tuple[str, object, str, str | None]] = [
     ("acknowledge", {"notes": "x"}, "invalid", "notes"),
     ("acknowledge", {"note": ""}, "invalid", "note"),
@@ -38,7 +40,7 @@ WRONG: list[tuple[str, object, str, str | None]] = [
     ("clarify", {}, "missing", "asked"),
     ("clarify", {"asked": "x", "not_needed": "y"}, "invalid", "not_needed"),
     ("offer", {}, "missing", "options"),
-    ("offer", {"options": ["gold"]}, "invalid", "options[...]"),
+    ("offer", {"options": ["gold"]}, "invalid", "options[0]"),
     ("offer", {"options": ["refund"], "chosen": "redo"}, "invalid", "chosen"),
     ("offer", {"options": ["refund"] * 8}, "invalid", "options"),
     ("resolve", {"outcome": "o", "reason": "r"}, "missing", "next_step"),
@@ -51,7 +53,7 @@ WRONG: list[tuple[str, object, str, str | None]] = [
     ("merge", {}, "missing", "into"),
     ("correct-severity", {}, "missing", "severity"),
     ("correct-severity", {"severity": "urgent"}, "invalid", "severity"),
-    ("correct-severity", {"severity": "high", "reasons": ["x"]}, "invalid", "reasons[...]"),
+    ("correct-severity", {"severity": "high", "reasons": ["x"]}, "invalid", "reasons[0]"),
     ("hold", {}, "missing", "note"),
     ("follow-ups/1/done", {"number": 1}, "invalid", "number"),
 ]
@@ -75,7 +77,7 @@ def test_every_action_with_a_rule_of_its_own_is_among_the_wrong_ones() -> None:
     assert tried == {action.path for action in ACTIONS} - plain
 
 
-def put(path: str, body: dict[str, object]) -> CaseCommand:
+def put(path: str, body: Mapping[str, object]) -> CaseCommand:
     [action] = [one for one in ACTIONS if one.path == path]
     bare = CaseCommand(
         command_id="c", tenant="acme", case_id="a:b:c", kind=action.kind, actor="j", at=NOW
@@ -91,7 +93,7 @@ def test_what_is_nested_in_the_command_is_flat_in_the_body() -> None:
     assert resolved.resolution == Resolution(**RESOLVED)
     assert resolved.clarification == Clarification(not_needed="x")
     assert resolved.note == "y"
-    assert put("resolve", dict(RESOLVED)).clarification is None
+    assert put("resolve", RESOLVED).clarification is None
     corrected = put("correct-severity", {"severity": "low", "kind": "praise"})
     assert (corrected.severity, corrected.kind_is) == ("low", "praise")
     assert put("reply", {"at": 5}).at == 5

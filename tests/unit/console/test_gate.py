@@ -228,9 +228,7 @@ def test_a_drain_lets_finish_what_was_begun_and_turns_away_the_rest() -> None:
     async def scenario(site: Site) -> None:
         site.worker.takes = False
         begun = asyncio.create_task(site.post(AT + "investigate"))
-        async with asyncio.timeout(10):
-            while not len(site.waiting):
-                await asyncio.sleep(0.001)
+        await asyncio.wait_for(site.worker.heard.wait(), 10.0)
         draining = asyncio.create_task(site.gate.drain(10.0))
         await asyncio.sleep(0)
         assert site.gate.problem() == "draining"

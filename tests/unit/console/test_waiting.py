@@ -24,9 +24,11 @@ class View:
         self.reads: list[frozenset[str]] = []
         self.at: list[float] = []
         self.away = False
+        self.was_read = asyncio.Event()
 
     async def read(self, case_ids: Collection[str]) -> Mapping[str, Case]:
         self.reads.append(frozenset(case_ids))
+        self.was_read.set()
         self.at.append(asyncio.get_running_loop().time())
         if self.away:
             raise Transient("Redis: away")
@@ -41,7 +43,8 @@ class View:
 async def until(view: View, reads: int) -> None:
     async with asyncio.timeout(10):
         while len(view.reads) < reads:
-            await asyncio.sleep(0.001)
+            view.was_read.clear()
+            await view.was_read.wait()
 
 
 def test_a_command_is_settled_when_the_case_lists_it() -> None:

@@ -261,9 +261,7 @@ def test_a_worker_that_takes_its_time_is_waited_for() -> None:
     async def scenario(site: Site) -> None:
         site.worker.takes = False
         asked = asyncio.create_task(site.post(AT + "investigate"))
-        async with asyncio.timeout(10):
-            while not len(site.waiting):
-                await asyncio.sleep(0.001)
+        await asyncio.wait_for(site.worker.heard.wait(), 10.0)
         [command] = site.worker.sent
         assert isinstance(command, CaseCommand)
         site.worker.take(command)
