@@ -28,7 +28,7 @@ COMMANDS = {
         "services.commands.corrections",
         "Correct severities; the next model learns them.",
     ),
-    "cases": ("services.commands.cases", "List, show, acknowledge and resolve cases."),
+    "cases": ("services.commands.cases", "List cases, show them, and do everything to them."),
     "import": ("services.commands.import_", "Bring in history from files."),
     "config": ("services.commands.config", "Show the settings and where they come from."),
 }

@@ -28,7 +28,7 @@ CLASSES: dict[str, type[Struct]] = {
     and value.__struct_config__.tag is not None
 }
 FOR_READING_ONLY = {FeedbackClassifiedV1}
-FREE_MAPS = {"attributes", "redacted"}
+FREE_MAPS = {"attributes", "redacted", "facts", "policy"}
 
 golden_files = pytest.mark.parametrize("name", FILES)
 

@@ -58,6 +58,7 @@ from shared.events import (
     Turn,
     Watermark,
 )
+from tests.contract.golden.closed_loop import CLOSED_LOOP
 
 _GAS: Final = FeedbackReceived(
     feedback_id="77b1c0de77b1c0de77b1c0de77b1c0de",
@@ -709,7 +710,7 @@ EXPECTED: Final[dict[str, Struct]] = {
         feedback_id=None,
         channel=None,
     ),
-}
+} | CLOSED_LOOP
 
 UPCAST: Final[dict[str, FeedbackClassified]] = {
     "feedback.classified/v1/words_without_spans.json": FeedbackClassified(
