@@ -72,7 +72,7 @@ def remind(draft: Draft, policy: Policy, due_at: int) -> None:
         CaseEventKind.REMINDED,
         Cause.NOTHING_PENDING,
         at=due_at,
-        targets=escalation.in_charge(draft, policy),
+        targets=() if draft.case.backfilled else escalation.in_charge(draft, policy),
         detail=f"the case is {draft.case.state}, and nothing is due",
     )
 
@@ -87,5 +87,13 @@ def settle(draft: Draft, policy: Policy) -> None:
         if not draft.is_armed(TimerKind.FORGET):
             keep_ms = policy.keep_ms if case.merged_into is None else policy.keep_merged_ms
             draft.arm(TimerKind.FORGET, draft.now + keep_ms)
-    elif not case.backfilled and case.next_due_at is None:
+    elif case.backfilled or _waits_for_more_than_a_reminder(case):
+        draft.disarm(TimerKind.REMIND)
+    elif not draft.is_armed(TimerKind.REMIND):
         draft.arm(TimerKind.REMIND, draft.now + policy.stale_repeat_ms)
+
+
+def _waits_for_more_than_a_reminder(case: Case) -> bool:
+    return any(timer.kind is not TimerKind.REMIND for timer in case.timers) or any(
+        clock.next_at is not None for clock in case.clocks
+    )

@@ -222,8 +222,7 @@ def _fire(draft: Draft, timer: Timer, policy: Policy) -> None:
         case TimerKind.FOLLOW_UP_MISSED:
             follow_up.missed(draft, policy, timer.ref, timer.due_at)
         case TimerKind.CLOSE:
-            if not follow_up.close_if_settled(draft):
-                audit.remind(draft, policy, timer.due_at)
+            follow_up.window_over(draft, policy, timer.due_at)
         case TimerKind.NUDGE:
             lifecycle.nudge_due(draft, timer.ref, timer.due_at)
         case TimerKind.WAIT_END:

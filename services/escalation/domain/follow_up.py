@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from services.escalation.domain import clocks, escalation
+from services.escalation.domain import audit, clocks, escalation
 from services.escalation.domain.case import Draft
 from services.escalation.domain.policy import Policy
 from services.escalation.domain.refuse import Refuse
@@ -95,6 +95,12 @@ def is_told(case: Case) -> bool:
         item.state is FollowUpState.DONE and (item.changed_at or 0) >= since
         for item in case.follow_ups
     )
+
+
+def window_over(draft: Draft, policy: Policy, due_at: int) -> None:
+    """Nobody objected to a resolution that promised nothing: it is over, if the customer knows."""
+    if not close_if_settled(draft):
+        audit.remind(draft, policy, due_at)
 
 
 def close_if_settled(draft: Draft) -> bool:

@@ -49,11 +49,13 @@ from shared.events import (
     Refusal,
     Role,
     Severity,
-    TimerKind,
 )
 
 MAX_EXCERPT: Final = 280
 THIRD_CONTACT: Final = 3
+
+_SPOKEN: Final = frozenset({Origin.HUMAN, Origin.BULK, Origin.OWN_ECHO})
+"""What a person of ours may have written; an automatic answer of theirs is none."""
 
 _RUNNING: Final = frozenset({
     EscalationStatus.PENDING, EscalationStatus.EXHAUSTED, EscalationStatus.ACKNOWLEDGED,
@@ -181,7 +183,8 @@ def refer(draft: Draft, item: FeedbackClassified, cause: Cause, policy: Policy) 
     feedback = item.feedback
     if feedback.op is not Operation.CREATE or _is_imported(item):
         return
-    if cause is Cause.OWN_SIDE and feedback.author and feedback.author.role == Role.AGENT:
+    ours = cause is Cause.OWN_SIDE and feedback.origin in _SPOKEN
+    if ours and feedback.author and feedback.author.role == Role.AGENT:
         if draft.case.state not in Case.ENDED:
             replies.reply(
                 draft,
@@ -361,7 +364,7 @@ def _raise_quietly(draft: Draft, policy: Policy) -> None:
     case = draft.case
     if case.escalation.status not in _RUNNING:
         escalation.hold(draft)
-    elif draft.is_armed(TimerKind.ACK_EXPIRY) and not case.backfilled:
+    elif case.escalation.status is EscalationStatus.ACKNOWLEDGED and not case.backfilled:
         acknowledge.renew(draft, policy)
 
 

@@ -27,7 +27,7 @@ from shared.events import (
     TimerKind,
 )
 from tests.unit.escalation.test_grouping import kind_of
-from tests.unit.escalation.world import T0, World, kinds
+from tests.unit.escalation.world import PLAIN, T0, World, kinds
 
 K = CaseEventKind
 S = EscalationStatus
@@ -42,7 +42,7 @@ def targets(world: World) -> list[tuple[str, ...]]:
 
 @severities
 def test_the_case_opens_and_nobody_is_paged(severity: Severity) -> None:
-    world = World()
+    world = World(PLAIN)
     decision = world.feed(severity, reasons=[Reason.DELAY], **OLD)
     assert kind_of(decision) is OutcomeKind.CASE_OPENED
     assert kinds(decision.events) == [K.OPENED]
@@ -54,12 +54,12 @@ def test_the_case_opens_and_nobody_is_paged(severity: Severity) -> None:
 
 
 def test_what_asks_for_no_case_opens_none() -> None:
-    assert kind_of(World().feed(Severity.LOW, Kind.PRAISE, **OLD)) is OutcomeKind.NO_CASE
+    assert kind_of(World(PLAIN).feed(Severity.LOW, Kind.PRAISE, **OLD)) is OutcomeKind.NO_CASE
 
 
 @paged
 def test_something_new_starts_the_escalation(severity: Severity) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(severity, thread="t1", **OLD)
     world.run(DAY)
     decision = world.feed(severity, thread="t1")
@@ -72,7 +72,7 @@ def test_something_new_starts_the_escalation(severity: Severity) -> None:
 
 
 def test_worse_news_starts_it_once() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.MEDIUM, thread="t1", **OLD)
     events = world.feed(Severity.CRITICAL, thread="t1").events
     assert kinds(events) == [K.FEEDBACK_ATTACHED, K.SEVERITY_RAISED, K.ESCALATION_TRIGGERED]
@@ -80,7 +80,7 @@ def test_worse_news_starts_it_once() -> None:
 
 
 def test_a_new_revision_starts_it() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.HIGH, number=1, **OLD)
     events = world.feed(Severity.HIGH, number=1, op=Operation.UPDATE).events
     assert kinds(events) == [K.FEEDBACK_ATTACHED, K.ESCALATION_TRIGGERED]
@@ -91,14 +91,14 @@ def test_a_new_revision_starts_it() -> None:
     [
         {"kind": Kind.PRAISE, "severity": Severity.LOW},
         {"origin": Origin.AUTO_REPLY},
-        {"author": Author(role=Role.AGENT)},
+        {"author": Author(role=Role.BOT)},
         {"op": Operation.DELETE, "number": 1, "text": ""},
         OLD,
     ],
     ids=str,
 )
 def test_what_is_no_new_complaint_does_not_start_it(fields: dict[str, Any]) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.HIGH, thread="t1", number=1, **OLD)
     severity = fields.get("severity", Severity.HIGH)
     rest = {name: value for name, value in fields.items() if name != "severity"}
@@ -106,8 +106,17 @@ def test_what_is_no_new_complaint_does_not_start_it(fields: dict[str, Any]) -> N
     assert (world.case.backfilled, world.case.timers) == (True, ())
 
 
+def test_a_reply_of_ours_takes_it_in_hand_and_pages_nobody() -> None:
+    world = World(PLAIN)
+    world.feed(Severity.HIGH, thread="t1", **OLD)
+    events = world.feed(Severity.HIGH, thread="t1", author=Author(role=Role.AGENT)).events
+    assert kinds(events) == [K.FEEDBACK_ATTACHED, K.REPLIED]
+    assert (world.case.state, world.case.timers) == (CaseState.ACKNOWLEDGED, ())
+    assert targets(world) == []
+
+
 def test_imported_contacts_raise_without_paging() -> None:
-    world = World()
+    world = World(PLAIN)
     for _ in range(3):
         decision = world.feed(Severity.MEDIUM, thread="t1", **OLD)
     assert kinds(decision.events) == [K.FEEDBACK_ATTACHED, K.SEVERITY_RAISED]
@@ -117,7 +126,7 @@ def test_imported_contacts_raise_without_paging() -> None:
 
 
 def test_the_third_time_of_imported_words_opens_without_paging() -> None:
-    world = World()
+    world = World(PLAIN)
     events = world.feed(Severity.MEDIUM, repeat=Repeat(of="gone", count=3), **OLD).events
     assert kinds(events) == [K.OPENED, K.SEVERITY_RAISED]
     assert (world.case.severity, world.case.timers) == (Severity.HIGH, ())
@@ -128,7 +137,7 @@ def test_the_third_time_of_imported_words_opens_without_paging() -> None:
 
 @severities
 def test_it_can_be_acknowledged_and_stays_quiet(severity: Severity) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(severity, **OLD)
     events = world.acknowledge().events
     assert kinds(events) == [K.ACKNOWLEDGED]
@@ -138,7 +147,7 @@ def test_it_can_be_acknowledged_and_stays_quiet(severity: Severity) -> None:
 
 
 def test_a_new_message_on_an_acknowledged_one_lets_the_acknowledgement_expire_as_usual() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.CRITICAL, thread="t1", **OLD)
     world.acknowledge()
     world.now += HOUR
@@ -152,7 +161,7 @@ def test_a_new_message_on_an_acknowledged_one_lets_the_acknowledgement_expire_as
 
 
 def test_worse_news_on_an_acknowledged_one_page() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.MEDIUM, thread="t1", **OLD)
     world.acknowledge()
     events = world.feed(Severity.CRITICAL, thread="t1").events
@@ -161,7 +170,7 @@ def test_worse_news_on_an_acknowledged_one_page() -> None:
 
 
 def test_worse_imported_news_leave_an_acknowledged_one_quiet() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.MEDIUM, thread="t1", **OLD)
     world.acknowledge()
     world.feed(Severity.CRITICAL, thread="t1", **OLD)
@@ -172,7 +181,7 @@ def test_worse_imported_news_leave_an_acknowledged_one_quiet() -> None:
 
 @pytest.mark.parametrize("acknowledged", [False, True])
 def test_it_can_be_resolved_with_its_promises(acknowledged: bool) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.HIGH, **OLD)
     if acknowledged:
         world.acknowledge()
@@ -187,7 +196,7 @@ def test_it_can_be_resolved_with_its_promises(acknowledged: bool) -> None:
 
 
 def test_a_running_ladder_goes_on() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.MEDIUM, thread="t1")
     before = world.case
     events = world.feed(Severity.HIGH, thread="t1", **OLD).events
@@ -197,17 +206,17 @@ def test_a_running_ladder_goes_on() -> None:
 
 
 def test_an_acknowledgement_holds_for_as_long_as_the_new_severity_allows() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.MEDIUM, thread="t1")
     world.acknowledge()
-    assert world.case.timers == ()
+    assert world.timers(TimerKind.ACK_EXPIRY) == []
     world.feed(Severity.HIGH, thread="t1", **OLD)
     assert world.case.state is CaseState.ACKNOWLEDGED
     assert world.timers(TimerKind.ACK_EXPIRY) == [2 * HOUR]
 
 
 def test_a_case_without_a_ladder_stays_quiet_until_something_new_comes() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.LOW, thread="t1")
     assert kinds(world.feed(Severity.HIGH, thread="t1", **OLD).events) == [
         K.FEEDBACK_ATTACHED,
@@ -219,7 +228,7 @@ def test_a_case_without_a_ladder_stays_quiet_until_something_new_comes() -> None
 
 
 def test_history_does_not_reopen_what_is_resolved() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.HIGH, thread="t1")
     world.resolve()
     before = world.case
@@ -240,7 +249,7 @@ def test_history_does_not_reopen_what_is_resolved() -> None:
 def test_what_was_written_before_the_resolution_says_nothing_against_it(
     written: int | None, reopens: bool
 ) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.HIGH, thread="t1")
     world.resolve()
     resolved_at = world.case.resolved_at
@@ -253,7 +262,7 @@ def test_what_was_written_before_the_resolution_says_nothing_against_it(
 
 
 def test_a_backfilled_case_that_was_resolved_reopens_as_usual() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.HIGH, thread="t1", **OLD)
     world.resolve()
     events = world.feed(Severity.HIGH, thread="t1", channel=Channel.PHONE).events

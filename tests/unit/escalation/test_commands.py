@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from services.escalation.domain.commands import MAX_COMMANDS
-from services.escalation.domain.lifecycle import MAX_NOTE
 from services.escalation.domain.decide import Decision
+from services.escalation.domain.lifecycle import MAX_NOTE
 from shared import ids
 from shared.events import (
     CaseEventKind,
@@ -19,14 +19,14 @@ from shared.events import (
     Severity,
     TimerKind,
 )
-from tests.unit.escalation.world import T0, TENANT, World, kinds
+from tests.unit.escalation.world import PLAIN, T0, TENANT, World, kinds
 
 K = CaseEventKind
 
 
 def at_state(state: CaseState, severity: Severity = Severity.MEDIUM) -> World:
     """Return a world whose one case is in ``state``."""
-    world = World()
+    world = World(PLAIN)
     world.feed(severity, thread="t1")
     if state is CaseState.ACKNOWLEDGED:
         world.acknowledge()
@@ -72,9 +72,16 @@ def test_what_is_allowed_when(
         assert (world.case.state, world.case.timers) == (state, before.timers)
 
 
-def test_a_low_case_has_nothing_to_acknowledge() -> None:
+def test_a_low_case_that_pages_nobody_can_be_acknowledged_all_the_same() -> None:
     world = at_state(CaseState.OPEN, Severity.LOW)
-    assert world.acknowledge().events[0].refusal is Refusal.WRONG_STATE
+    assert world.acknowledge().events[0].kind is K.ACKNOWLEDGED
+    assert (world.case.state, world.case.assignee) == (CaseState.ACKNOWLEDGED, "ada")
+    assert world.timers(TimerKind.ACK_EXPIRY) == []
+    assert world.resolve().events[0].kind is K.RESOLVED
+
+
+def test_a_low_case_can_be_resolved_at_once() -> None:
+    world = at_state(CaseState.OPEN, Severity.LOW)
     assert world.resolve().events[0].kind is K.RESOLVED
     assert world.case.escalation.status is EscalationStatus.NONE
 

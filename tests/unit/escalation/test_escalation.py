@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from services.escalation.domain.decide import Decision, TimerIn
-from services.escalation.domain.defaults import DEFAULT_POLICY
-from services.escalation.domain.policy import DAY, HOUR, MINUTE
+from services.escalation.domain.policy import DAY, HOUR, MINUTE, Policy
 from shared.events import (
     CaseEvent,
     CaseEventKind,
@@ -18,7 +19,7 @@ from shared.events import (
     Severity,
     TimerKind,
 )
-from tests.unit.escalation.world import T0, World, kinds
+from tests.unit.escalation.world import NOT_NEEDED, PLAIN, T0, World, kinds
 
 K = CaseEventKind
 
@@ -33,7 +34,7 @@ def paged(events: list[CaseEvent], unit: int = MINUTE) -> list[tuple[int, int | 
 
 
 def test_critical_ladder_then_repeats_for_ever() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.CRITICAL)
     world.run(3 * HOUR + 20 * MINUTE)
     everyone = "on-call+team-lead+head-of-support"
@@ -52,7 +53,7 @@ def test_critical_ladder_then_repeats_for_ever() -> None:
 
 
 def test_a_timeout_is_recorded_before_the_next_step() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.HIGH)
     timed_out, again = world.run(HOUR)
     assert (timed_out.kind, timed_out.epoch, timed_out.step) == (K.ACK_TIMED_OUT, 1, 1)
@@ -70,7 +71,7 @@ def test_a_timeout_is_recorded_before_the_next_step() -> None:
     ],
 )
 def test_other_ladders(severity: Severity, times: list[int], targets: list[str]) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(severity)
     world.run(7 * DAY)
     assert [(at, who) for at, _, who in paged(world.log)[:3]] == list(
@@ -80,7 +81,7 @@ def test_other_ladders(severity: Severity, times: list[int], targets: list[str])
 
 
 def test_downtime_fires_one_step_and_arms_the_next_from_now() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.CRITICAL)
     events = world.down(2 * HOUR)
     assert kinds(events) == [K.ACK_TIMED_OUT, K.REESCALATED]
@@ -91,7 +92,7 @@ def test_downtime_fires_one_step_and_arms_the_next_from_now() -> None:
 
 
 def test_every_arming_gets_a_new_version() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.CRITICAL)
     versions = [world.case.timers[0].version]
     for _ in range(12):
@@ -103,7 +104,7 @@ def test_every_arming_gets_a_new_version() -> None:
 
 
 def test_stale_timers_do_nothing() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.CRITICAL)
     assert world.give(TimerIn(world.case.case_id)) is Decision.NOTHING
     assert world.give(TimerIn("acme:c0ffee:000000000000")) is Decision.NOTHING
@@ -124,7 +125,7 @@ def test_stale_timers_do_nothing() -> None:
 def test_acknowledging_stops_the_ladder_until_it_expires(
     severity: Severity, expiry: list[int]
 ) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(severity)
     (event,) = world.acknowledge().events
     assert (event.kind, event.epoch, event.step, event.actor) == (K.ACKNOWLEDGED, 1, 1, "ada")
@@ -137,7 +138,7 @@ def test_acknowledging_stops_the_ladder_until_it_expires(
 
 
 def test_an_expired_acknowledgement_opens_the_next_epoch() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.CRITICAL)
     world.run(20 * MINUTE)
     world.acknowledge()
@@ -152,7 +153,7 @@ def test_an_expired_acknowledgement_opens_the_next_epoch() -> None:
 
 
 def test_an_exhausted_escalation_can_be_acknowledged() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.CRITICAL)
     world.run(3 * HOUR)
     assert world.case.escalation.status is EscalationStatus.EXHAUSTED
@@ -161,17 +162,36 @@ def test_an_exhausted_escalation_can_be_acknowledged() -> None:
     assert world.timers(TimerKind.STEP) == []
 
 
-def test_any_command_pushes_the_expiry() -> None:
-    world = World()
+@pytest.mark.parametrize(
+    ("kind", "fields", "pushes"),
+    [
+        (CommandKind.REPLY, {}, True),
+        (CommandKind.INVESTIGATE, {}, True),
+        (CommandKind.CLARIFY, {"clarification": NOT_NEEDED}, True),
+        (CommandKind.ASSIGN, {"assignee": "bob"}, True),
+        (CommandKind.NOTE, {"note": "n" * 20}, True),
+        (CommandKind.NOTE, {"note": "n" * 19}, False),
+        (CommandKind.NOTE, {"note": ""}, False),
+        (CommandKind.HOLD, {"note": "a court wants to see it"}, False),
+        (CommandKind.ACKNOWLEDGE, {}, False),
+        (CommandKind.BOUNCE, {}, False),
+        (CommandKind.RESOLVE, {"expected_seq": 1}, False),
+    ],
+)
+def test_only_meaningful_activity_pushes_the_expiry(
+    kind: CommandKind, fields: dict[str, Any], pushes: bool
+) -> None:
+    """No refused command does, and no word that is too short to be work."""
+    world = World(PLAIN)
     world.feed(Severity.CRITICAL)
     world.acknowledge()
     world.now += 20 * MINUTE
-    world.command(CommandKind.RESOLVE, expected_seq=1)
-    assert world.case.state is CaseState.ACKNOWLEDGED
-    assert world.timers(TimerKind.ACK_EXPIRY) == [50 * MINUTE]
+    world.command(kind, **fields)
+    assert world.case.state is not CaseState.OPEN
+    assert world.timers(TimerKind.ACK_EXPIRY) == [(50 if pushes else 30) * MINUTE]
 
 
-CAPPED = msgspec.structs.replace(DEFAULT_POLICY, max_epochs=3)
+CAPPED = msgspec.structs.replace(PLAIN, max_epochs=3)
 
 
 def test_cap_by_epochs_leaves_a_daily_repeat() -> None:
@@ -198,7 +218,7 @@ def test_cap_by_epochs_leaves_a_daily_repeat() -> None:
 
 
 def test_cap_by_age_leaves_a_daily_repeat() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.CRITICAL)
     world.run(7 * DAY + 15 * MINUTE)
     assert world.timers(TimerKind.STEP) == [8 * DAY + 15 * MINUTE]
@@ -222,24 +242,47 @@ def test_new_evidence_begins_a_new_run_past_the_cap() -> None:
 
 
 def test_a_policy_that_lost_its_ladder_still_repeats() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.CRITICAL)
     world.acknowledge()
-    bare = msgspec.structs.replace(DEFAULT_POLICY.critical, steps=())
-    world.policy = msgspec.structs.replace(DEFAULT_POLICY, critical=bare)
+    bare = msgspec.structs.replace(PLAIN.critical, steps=())
+    world.policy = msgspec.structs.replace(PLAIN, critical=bare)
     (event,) = world.run(30 * MINUTE)
     assert event.kind is K.ESCALATION_EXHAUSTED
     assert world.timers(TimerKind.STEP) == [60 * MINUTE]
 
 
-def test_a_ladder_that_got_shorter_goes_on_to_the_next_round() -> None:
-    world = World()
+def edited(steps: int) -> Policy:
+    """Return the policy after an edit that cut the critical ladder to its first ``steps``."""
+    short = msgspec.structs.replace(PLAIN.critical, steps=PLAIN.critical.steps[:steps])
+    return msgspec.structs.replace(PLAIN, version="edited", critical=short)
+
+
+def test_a_policy_edited_in_mid_escalation_counts_from_the_next_epoch_on() -> None:
+    world, untouched = World(PLAIN), World(PLAIN)
+    for one in (world, untouched):
+        one.feed(Severity.CRITICAL)
+        one.run(20 * MINUTE)
+    world.policy = edited(steps=1)
+    assert paged(world.run(4 * HOUR)) == paged(untouched.run(4 * HOUR))
+    assert world.case.escalation == untouched.case.escalation
+    world.acknowledge()
+    (event,) = world.run(30 * MINUTE)
+    assert (event.cause, event.epoch) == (Cause.ACK_EXPIRED, 2)
+    assert world.case.escalation.policy == "edited/critical"
+    again = world.run(HOUR)
+    assert {(one.step, one.targets) for one in again if one.targets} == {(1, ("on-call",))}
+
+
+@pytest.mark.parametrize(("steps", "rounds"), [(1, 1), (2, 1), (3, 1)])
+def test_a_reapplied_ladder_that_got_shorter_goes_on_to_the_next_round(
+    steps: int, rounds: int
+) -> None:
+    world = World(PLAIN)
     world.feed(Severity.CRITICAL)
     world.run(30 * MINUTE)
     assert world.case.escalation.step == 3
-    short = msgspec.structs.replace(
-        DEFAULT_POLICY.critical, steps=DEFAULT_POLICY.critical.steps[:1]
-    )
-    world.policy = msgspec.structs.replace(DEFAULT_POLICY, critical=short)
+    world.policy = edited(steps)
+    world.command(CommandKind.REAPPLY, note="the team is smaller now")
     world.run(15 * MINUTE)
-    assert (world.case.escalation.step, world.case.escalation.rounds) == (1, 1)
+    assert (world.case.escalation.step, world.case.escalation.rounds) == (1, rounds)

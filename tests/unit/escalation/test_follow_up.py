@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from services.escalation.domain.follow_up import MAX_FOLLOW_UPS
-from services.escalation.domain.defaults import DEFAULT_POLICY
 from services.escalation.domain.policy import DAY, HOUR
 from shared.events import (
     CaseEventKind,
     CaseState,
     Cause,
+    ClockState,
     CommandKind,
     EscalationStatus,
     FollowUpState,
@@ -19,13 +19,13 @@ from shared.events import (
     Timer,
     TimerKind,
 )
-from tests.unit.escalation.world import T0, World, kinds
+from tests.unit.escalation.world import PLAIN, T0, World, kinds
 
 K = CaseEventKind
 
 
 def resolved(severity: Severity) -> World:
-    world = World()
+    world = World(PLAIN)
     world.feed(severity, thread="t1")
     world.resolve()
     return world
@@ -82,7 +82,7 @@ def test_due_then_missed_then_the_lead_is_told_once(
 
 
 def test_an_overdue_follow_up_leaves_the_old_ladder_behind() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.HIGH)
     world.run(DAY)
     world.resolve()
@@ -125,14 +125,41 @@ def test_several_deadlines_fire_in_order_after_downtime() -> None:
 
 @pytest.mark.parametrize("wait", [0, 2 * DAY, 6 * DAY], ids=["scheduled", "due", "missed"])
 @pytest.mark.parametrize("kind", [CommandKind.FOLLOW_UP_DONE, CommandKind.FOLLOW_UP_WAIVE])
-def test_settling_the_last_one_closes(wait: int, kind: CommandKind) -> None:
+@pytest.mark.parametrize("told", [False, True])
+def test_settling_the_last_one_closes_when_the_customer_knows(
+    wait: int, kind: CommandKind, told: bool
+) -> None:
+    """Who did a follow-up has told the customer; who waives it has not."""
     world = resolved(Severity.MEDIUM)
+    if told:
+        world.command(CommandKind.COMMUNICATE)
     world.run(wait)
+    before = world.case.state
     events = world.command(kind, follow_up=1).events
-    assert events[-1].kind is K.CLOSED
-    assert events[-1].cause is Cause.FOLLOW_UPS_SETTLED
     case = world.case
-    assert (case.state, case.closed_at, case.timers) == (CaseState.CLOSED, T0 + wait, ())
+    if kind is CommandKind.FOLLOW_UP_WAIVE and not told:
+        assert kinds(events) == [K.FOLLOW_UP_WAIVED]
+        assert (case.state, case.closed_at) == (before, None)
+        world.command(CommandKind.COMMUNICATE)
+    assert world.log[-1].kind is K.CLOSED
+    assert world.log[-1].cause is Cause.FOLLOW_UPS_SETTLED
+    case = world.case
+    assert (case.state, case.closed_at) == (CaseState.CLOSED, T0 + wait)
+    assert {clock.state for clock in case.clocks} <= {ClockState.FULFILLED, ClockState.CANCELLED}
+    assert [(timer.kind, timer.due_at - world.now) for timer in case.timers] == [
+        (TimerKind.FORGET, 45 * DAY)
+    ]
+
+
+def test_a_closed_case_is_forgotten_in_the_end_unless_the_law_wants_it() -> None:
+    world = resolved(Severity.MEDIUM)
+    world.settle(1)
+    world.command(CommandKind.HOLD, note="a court wants to see it")
+    world.run(60 * DAY)
+    assert world.case.state is CaseState.CLOSED
+    world.command(CommandKind.RELEASE)
+    assert world.run(2 * DAY) == []
+    assert world.cases == {}
 
 
 def test_a_missed_one_keeps_the_case_from_closing() -> None:
@@ -150,6 +177,7 @@ def test_a_done_follow_up_never_falls_due() -> None:
     world.run(4 * DAY)
     world.settle(2)
     assert world.run(60 * DAY) == []
+    assert world.cases == {}
 
 
 def test_reopening_forgets_the_deadlines() -> None:
@@ -159,17 +187,25 @@ def test_reopening_forgets_the_deadlines() -> None:
     assert not any(event.follow_up for event in world.run(10 * DAY))
 
 
-def test_a_resolution_without_promises_closes_after_the_reopen_window() -> None:
-    silent = msgspec.structs.replace(DEFAULT_POLICY.low, follow_ups=())
-    world = World(msgspec.structs.replace(DEFAULT_POLICY, low=silent))
+@pytest.mark.parametrize("told", [False, True])
+def test_a_resolution_without_promises_closes_as_soon_as_the_customer_knows(told: bool) -> None:
+    silent = msgspec.structs.replace(PLAIN.low, follow_ups=())
+    world = World(msgspec.structs.replace(PLAIN, low=silent))
     world.feed(Severity.LOW, thread="t1")
     assert kinds(world.resolve().events) == [K.RESOLVED]
     assert world.timers(TimerKind.CLOSE) == [14 * DAY]
     world.feed(Severity.LOW, thread="t1")
     assert world.timers(TimerKind.CLOSE) == []
     world.resolve()
-    assert kinds(world.run(14 * DAY)) == [K.CLOSED]
-    assert world.case.state is CaseState.CLOSED
+    if told:
+        # Nothing is promised any more, so that is the end of it.
+        assert kinds(world.command(CommandKind.COMMUNICATE).events) == [K.COMMUNICATED, K.CLOSED]
+        return
+    (event,) = world.run(14 * DAY)
+    assert (event.kind, event.targets) == (K.REMINDED, ("team-lead",))
+    assert world.case.state is CaseState.RESOLVED
+    assert kinds(world.run(DAY)) == [K.REMINDED]
+    assert world.command(CommandKind.COMMUNICATE).events[-1].kind is K.CLOSED
 
 
 def test_old_follow_ups_are_forgotten() -> None:

@@ -15,6 +15,8 @@ from shared.events import (
     CaseEventKind,
     CaseState,
     Cause,
+    ClockChangeKind,
+    ClockKind,
     EscalationStatus,
     FollowUpState,
     Kind,
@@ -23,13 +25,13 @@ from shared.events import (
     TimerKind,
     Transcript,
 )
-from tests.unit.escalation.world import CUSTOMER, T0, TENANT, World, kinds
+from tests.unit.escalation.world import CUSTOMER, PLAIN, T0, TENANT, World, kinds
 
 K = CaseEventKind
 
 
 def test_opening_triggers_the_first_step() -> None:
-    world = World()
+    world = World(PLAIN)
     opened, triggered = world.feed(Severity.CRITICAL).events
     assert (opened.kind, triggered.kind) == (K.OPENED, K.ESCALATION_TRIGGERED)
     assert (triggered.epoch, triggered.step, triggered.targets) == (1, 1, ("on-call",))
@@ -44,24 +46,51 @@ def test_opening_triggers_the_first_step() -> None:
     assert opened.case.timers == ()
     assert triggered.case == world.case
     assert world.timers(TimerKind.STEP) == [15 * MINUTE]
-    assert world.case.escalation.policy == "default-1/critical"
+    assert world.case.escalation.policy == "default-2/critical"
 
 
 def test_the_case_id_carries_the_record_key() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed()
     assert ids.record_key_of_case(world.case.case_id) == ids.record_key(TENANT, CUSTOMER)
 
 
 def test_a_low_case_has_no_escalation() -> None:
-    world = World()
+    world = World(PLAIN)
     assert kinds(world.feed(Severity.LOW).events) == [K.OPENED]
-    assert world.case.timers == ()
+    assert [timer.kind for timer in world.case.timers] == [TimerKind.REMIND]
     assert world.case.escalation.status is EscalationStatus.NONE
 
 
-def test_outcome_names_the_case() -> None:
+@pytest.mark.parametrize("severity", Severity)
+def test_the_opening_starts_the_clocks(severity: Severity) -> None:
     world = World()
+    opened = world.feed(severity).events[0]
+    started = [(one.clock, one.change, one.at) for one in opened.clocks]
+    assert started == [
+        (ClockKind.RECEIPT, ClockChangeKind.ACTIVATED, T0),
+        (ClockKind.FIRST_RESPONSE, ClockChangeKind.ACTIVATED, T0 - 1000),
+        (ClockKind.FIRST_RESOLUTION, ClockChangeKind.ACTIVATED, T0),
+        (ClockKind.TOTAL_RESOLUTION, ClockChangeKind.ACTIVATED, T0),
+    ]
+    assert world.case.waiting_since == T0 - 1000
+
+
+def test_a_low_case_is_reminded_of_once_all_its_clocks_are_over() -> None:
+    world = World()
+    world.feed(Severity.LOW)
+    assert world.case.timers == ()
+    world.run(30 * DAY)
+    log = world.log
+    breached = max(at for at, event in enumerate(log) if event.kind is K.CLOCK_BREACHED)
+    later = log[breached + 1 :]
+    assert later
+    assert set(kinds(later)) == {K.REMINDED}
+    assert later[0].at == log[breached].at + DAY
+
+
+def test_outcome_names_the_case() -> None:
+    world = World(PLAIN)
     outcome = world.feed(Severity.HIGH).outcome
     assert outcome is not None
     assert (outcome.case_id, outcome.severity) == (world.case.case_id, Severity.HIGH)
@@ -69,7 +98,7 @@ def test_outcome_names_the_case() -> None:
 
 
 def test_references_keep_the_first_and_the_last() -> None:
-    world = World()
+    world = World(PLAIN)
     for number in range(Case.MAX_REFS + 5):
         world.feed(thread="t1", text=f"message {number}")
     case = world.case
@@ -90,7 +119,7 @@ def test_references_keep_the_first_and_the_last() -> None:
     ],
 )
 def test_excerpt(text: str, excerpt: str) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(text=text)
     assert world.case.feedback[0].excerpt == excerpt
 
@@ -111,13 +140,13 @@ def test_excerpt(text: str, excerpt: str) -> None:
     ],
 )
 def test_what_is_shown_of_an_item_without_words(fields: dict[str, Any], excerpt: str) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(**fields)
     assert world.case.feedback[0].excerpt == excerpt
 
 
 def test_reasons_are_united_in_order() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(thread="t1", reasons=[Reason.DELAY, Reason.PRICE])
     world.feed(thread="t1", reasons=[Reason.SERVICE, Reason.DELAY])
     assert world.case.reasons == (Reason.DELAY, Reason.PRICE, Reason.SERVICE)
@@ -147,7 +176,7 @@ L, M, U, H, C = (
     ],
 )
 def test_severity_only_rises(first: Severity, second: Severity, after: Severity) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(first, thread="t1")
     events = world.feed(second, thread="t1").events
     assert world.case.severity is after
@@ -161,7 +190,7 @@ def test_severity_only_rises(first: Severity, second: Severity, after: Severity)
 
 
 def test_severity_up_clears_the_acknowledgement_and_starts_over() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.HIGH, thread="t1")
     world.acknowledge()
     world.now += 5 * MINUTE
@@ -175,7 +204,7 @@ def test_severity_up_clears_the_acknowledgement_and_starts_over() -> None:
 
 
 def test_another_message_leaves_the_acknowledgement_and_its_expiry() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.CRITICAL, thread="t1")
     world.acknowledge()
     before = world.case
@@ -189,7 +218,7 @@ def test_another_message_leaves_the_acknowledgement_and_its_expiry() -> None:
 def test_third_contact_raises_by_one_and_never_to_critical(
     severity: Severity, after: Severity
 ) -> None:
-    world = World()
+    world = World(PLAIN)
     for _ in range(2):
         world.feed(severity, thread="t1")
         assert world.case.severity is severity
@@ -203,7 +232,7 @@ def test_third_contact_raises_by_one_and_never_to_critical(
 
 
 def test_a_repetition_that_the_classifier_saw_is_not_counted_twice() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.MEDIUM, thread="t1", reasons=[Reason.REPEAT_CONTACT])
     world.feed(Severity.MEDIUM, thread="t1")
     world.feed(Severity.MEDIUM, thread="t1")
@@ -211,7 +240,7 @@ def test_a_repetition_that_the_classifier_saw_is_not_counted_twice() -> None:
 
 
 def test_thanks_as_the_third_contact_raises_nothing() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(thread="t1")
     world.feed(thread="t1")
     thanks = world.feed(Severity.LOW, Kind.PRAISE, thread="t1")
@@ -221,7 +250,7 @@ def test_thanks_as_the_third_contact_raises_nothing() -> None:
 
 
 def test_reopening_waives_and_restarts() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.HIGH, thread="t1")
     world.resolve()
     world.run(2 * DAY + HOUR)
@@ -245,7 +274,7 @@ def test_reopening_waives_and_restarts() -> None:
 
 
 def test_reopening_with_worse_news_starts_one_escalation_only() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.MEDIUM, thread="t1")
     world.resolve()
     events = world.feed(Severity.CRITICAL, thread="t1").events
@@ -255,7 +284,7 @@ def test_reopening_with_worse_news_starts_one_escalation_only() -> None:
 
 
 def test_follow_ups_after_a_reopening_get_new_numbers() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.MEDIUM, thread="t1")
     world.resolve()
     world.feed(Severity.MEDIUM, thread="t1")

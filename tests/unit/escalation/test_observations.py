@@ -16,10 +16,10 @@ from shared.events import (
     CaseState,
     Channel,
     Classification,
+    ClockKind,
     FeedbackClassified,
     FeedbackReceived,
     Kind,
-    NoCaseReason,
     OutcomeKind,
     Reason,
     Severity,
@@ -88,10 +88,10 @@ def test_what_the_customer_then_writes_joins_the_case() -> None:
     assert world.case.feedback_count == 2
 
 
-def test_praise_that_was_heard_is_counted_and_opens_none() -> None:
+def test_praise_that_was_heard_is_to_be_thanked_for() -> None:
     world = World()
     heard = _observed("She loved the cake.", quote=True)
     outcome = world.give(_classified(heard, Severity.LOW, Kind.PRAISE)).outcome
     assert outcome is not None
-    assert (outcome.kind, outcome.no_case_reason) == (OutcomeKind.NO_CASE, NoCaseReason.PRAISE)
-    assert world.cases == {}
+    assert outcome.kind is OutcomeKind.CASE_OPENED
+    assert [clock.kind for clock in world.case.clocks] == [ClockKind.THANK_YOU]

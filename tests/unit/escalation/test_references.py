@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from services.escalation.domain.decide import Decision, FeedbackIn
-from services.escalation.domain.policy import DAY
+from services.escalation.domain.policy import DAY, MINUTE
 from shared.events import (
     Author,
     Case,
@@ -16,7 +16,8 @@ from shared.events import (
     CaseState,
     Cause,
     Channel,
-    CommandKind,
+    ClockKind,
+    ClockState,
     FeedbackOutcome,
     Flag,
     Kind,
@@ -27,15 +28,16 @@ from shared.events import (
     Repeat,
     Role,
     Severity,
+    TimerKind,
 )
-from tests.unit.escalation.world import World, feedback, kinds
+from tests.unit.escalation.world import PLAIN, World, feedback, kinds
 
 MACHINES = [origin for origin in Origin if origin not in (Origin.HUMAN, Origin.BULK)]
 MACHINES.remove(Origin.OWN_ECHO)
 OWN_SIDE: list[dict[str, Any]] = [
     {"origin": Origin.OWN_ECHO},
-    {"author": Author(role=Role.AGENT)},
     {"author": Author(role=Role.BOT)},
+    {"author": Author(role=Role.BOT), "origin": Origin.OWN_ECHO},
     {"author": Author(role=Role.AGENT), "origin": Origin.AUTO_REPLY},
 ]
 NOTED: list[tuple[dict[str, Any], Cause, NoCaseReason]] = [
@@ -63,14 +65,14 @@ def test_origins_are_either_people_machines_or_ours() -> None:
 @pytest.mark.parametrize("role", ["customer", "unknown", "tenant"])
 @pytest.mark.parametrize("origin", [Origin.HUMAN, Origin.BULK])
 def test_people_open_cases(origin: Origin, role: str) -> None:
-    world = World()
+    world = World(PLAIN)
     opened = world.feed(origin=origin, author=Author(role=role), may_auto_respond=False)
     assert outcome(opened).kind is OutcomeKind.CASE_OPENED
 
 
 @pytest.mark.parametrize("flag", [one for one in Flag if one is not Flag.BACKFILL])
 def test_no_flag_changes_what_becomes_of_it(flag: Flag) -> None:
-    world, plain = World(), World()
+    world, plain = World(PLAIN), World(PLAIN)
     for thread in (None, "t1", "t1"):
         flagged = world.feed(Severity.HIGH, thread=thread, flags=(flag,))
         assert flagged == plain.feed(Severity.HIGH, thread=thread)
@@ -86,7 +88,7 @@ def test_without_a_case_there_is_none(
     severity: Severity,
     thread: str | None,
 ) -> None:
-    decision = World().feed(severity, thread=thread, **fields)
+    decision = World(PLAIN).feed(severity, thread=thread, **fields)
     assert (decision.cases, decision.events) == ((), ())
     assert (outcome(decision).kind, outcome(decision).no_case_reason) == (
         OutcomeKind.NO_CASE,
@@ -98,7 +100,7 @@ def test_without_a_case_there_is_none(
 def test_it_is_noted_in_the_open_case_of_its_thread(
     fields: dict[str, Any], cause: Cause, reason: NoCaseReason
 ) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.MEDIUM, thread="t1")
     before = world.case
     world.now += DAY
@@ -119,7 +121,7 @@ def test_it_is_noted_in_the_open_case_of_its_thread(
 def test_it_never_counts_as_a_contact(
     fields: dict[str, Any], cause: Cause, reason: NoCaseReason
 ) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.MEDIUM, thread="t1")
     for _ in range(3):
         world.feed(Severity.MEDIUM, thread="t1", **fields)
@@ -131,7 +133,7 @@ def test_it_never_counts_as_a_contact(
 
 @noted
 def test_it_reopens_nothing(fields: dict[str, Any], cause: Cause, reason: NoCaseReason) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(thread="t1")
     world.resolve()
     before = world.case
@@ -145,7 +147,7 @@ def test_it_reopens_nothing(fields: dict[str, Any], cause: Cause, reason: NoCase
 def test_an_open_case_goes_before_a_resolved_one_and_a_closed_one_is_none(
     fields: dict[str, Any], cause: Cause, reason: NoCaseReason
 ) -> None:
-    world = World()
+    world = World(PLAIN)
     open_case = world.feed(thread="t1").cases[0].case_id
     twin = structs.replace(
         world.case, case_id=world.case.case_id[:-1] + "x", opened_at=world.now + 1
@@ -161,15 +163,36 @@ def test_an_open_case_goes_before_a_resolved_one_and_a_closed_one_is_none(
 def test_another_issue_of_the_channel_or_the_same_words_do_not_attract_it(
     fields: dict[str, Any], cause: Cause, reason: NoCaseReason
 ) -> None:
-    world = World()
+    world = World(PLAIN)
     first = world.feed().outcome
     assert first is not None
     decision = world.feed(repeat=Repeat(of=first.feedback_id, count=2), **fields)
     assert outcome(decision).no_case_reason is reason
 
 
-def test_machine_mail_leaves_the_acknowledgement_alone() -> None:
+@pytest.mark.parametrize("origin", [Origin.HUMAN, Origin.OWN_ECHO])
+def test_a_message_of_a_person_of_ours_is_a_reply(origin: Origin) -> None:
     world = World()
+    world.feed(Severity.MEDIUM, thread="t1")
+    world.now += MINUTE
+    decision = world.feed(
+        Severity.CRITICAL, thread="t1", origin=origin, author=Author(role=Role.AGENT, name="Ada")
+    )
+    noted, replied = decision.events
+    assert (noted.kind, noted.cause) == (CaseEventKind.FEEDBACK_ATTACHED, Cause.OWN_SIDE)
+    assert (replied.kind, replied.cause) == (CaseEventKind.REPLIED, Cause.REPLY)
+    case = world.case
+    assert (case.state, case.severity, case.feedback_count) == (
+        CaseState.ACKNOWLEDGED, Severity.MEDIUM, 1,
+    )  # fmt: skip
+    assert (case.replies[0].by, case.waiting_since) == ("Ada", None)
+    stopped = {clock.kind for clock in case.clocks if clock.state is ClockState.FULFILLED}
+    assert stopped == {ClockKind.RECEIPT, ClockKind.FIRST_RESPONSE}
+    assert not any(timer.kind is TimerKind.STEP for timer in case.timers)
+
+
+def test_machine_mail_leaves_the_acknowledgement_alone() -> None:
+    world = World(PLAIN)
     world.feed(Severity.CRITICAL, thread="t1")
     world.acknowledge()
     before = world.case
@@ -179,7 +202,7 @@ def test_machine_mail_leaves_the_acknowledgement_alone() -> None:
 
 
 def test_an_edited_reply_of_ours_takes_its_own_place() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(thread="t1")
     world.feed(thread="t1", number=50, origin=Origin.OWN_ECHO, text="We are on it")
     world.feed(number=50, origin=Origin.OWN_ECHO, text="We are on it now")
@@ -189,7 +212,7 @@ def test_an_edited_reply_of_ours_takes_its_own_place() -> None:
 
 
 def test_a_flood_of_machine_mail_does_not_push_the_customers_words_out() -> None:
-    world = World()
+    world = World(PLAIN)
     for number in range(15):
         world.feed(thread="t1", text=f"human {number}")
     for number in range(50):
@@ -210,7 +233,7 @@ def test_a_flood_of_machine_mail_does_not_push_the_customers_words_out() -> None
 @pytest.mark.parametrize("thread", [None, "t1"])
 @pytest.mark.parametrize("state", [CaseState.OPEN, CaseState.ACKNOWLEDGED, CaseState.RESOLVED])
 def test_a_deletion_is_noted_where_the_item_is_listed(thread: str | None, state: CaseState) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(Severity.HIGH, thread=thread, number=1, text="You lied to me")
     if state is not CaseState.OPEN:
         world.acknowledge() if state is CaseState.ACKNOWLEDGED else world.resolve()
@@ -231,7 +254,7 @@ def test_a_deletion_is_noted_where_the_item_is_listed(thread: str | None, state:
 def test_a_deletion_of_what_is_not_listed_opens_nothing(
     severity: Severity, thread: str | None
 ) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(thread="t1", number=1)
     before = world.case
     decision = world.feed(severity, thread=thread, number=2, op=Operation.DELETE, text="")
@@ -241,24 +264,24 @@ def test_a_deletion_of_what_is_not_listed_opens_nothing(
 
 
 def test_a_deletion_by_a_moderator_is_a_deletion() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(thread="t1", number=1)
     decision = world.feed(number=1, op=Operation.DELETE, author=Author(role=Role.AGENT), text="")
     assert decision.events[0].cause is Cause.DELETION
 
 
 def test_a_deletion_is_not_noted_in_a_closed_case() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(thread="t1", number=1)
     world.resolve()
-    world.command(CommandKind.FOLLOW_UP_WAIVE, follow_up=1)
+    world.settle(1)
     assert world.case.state is CaseState.CLOSED
     decision = world.feed(thread="t1", number=1, op=Operation.DELETE, text="")
     assert outcome(decision).no_case_reason is NoCaseReason.DELETED
 
 
 def test_deleted_twice_is_noted_twice_and_changes_nothing_more() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(number=1)
     world.feed(number=1, op=Operation.DELETE, text="")
     before = world.case
@@ -270,7 +293,7 @@ def test_deleted_twice_is_noted_twice_and_changes_nothing_more() -> None:
 
 
 def test_what_comes_back_after_its_deletion_is_a_revision() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(number=1)
     world.feed(number=1, op=Operation.DELETE, text="")
     decision = world.feed(number=1, text="Posted again")
@@ -280,13 +303,13 @@ def test_what_comes_back_after_its_deletion_is_a_revision() -> None:
 
 def test_a_deletion_before_its_creation_is_forgotten() -> None:
     """Nothing remembers an item that no case lists: the creation is treated like any other."""
-    world = World()
+    world = World(PLAIN)
     world.feed(number=1, op=Operation.DELETE, text="")
     assert outcome(world.feed(number=1)).kind is OutcomeKind.CASE_OPENED
 
 
 def test_a_case_of_an_older_release_lists_no_items() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(number=1)
     old = world.case
     refs = tuple(structs.replace(ref, item="") for ref in old.feedback)
@@ -298,7 +321,7 @@ def test_a_case_of_an_older_release_lists_no_items() -> None:
 
 
 def test_the_same_deletion_again_does_not_open_anything() -> None:
-    world = World()
+    world = World(PLAIN)
     given = FeedbackIn(feedback(1, Severity.LOW, Kind.OTHER, op=Operation.DELETE, text=""))
     assert outcome(world.give(given)).no_case_reason is NoCaseReason.DELETED
     assert outcome(world.give(given)).no_case_reason is NoCaseReason.DELETED

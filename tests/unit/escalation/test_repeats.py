@@ -19,7 +19,7 @@ from shared.events import (
     Severity,
 )
 from tests.unit.escalation.test_grouping import kind_of
-from tests.unit.escalation.world import World, kinds
+from tests.unit.escalation.world import PLAIN, World, kinds
 
 K = CaseEventKind
 L, M, U, H, C = (
@@ -41,7 +41,7 @@ def first_in(world: World) -> str:
 def test_it_joins_the_case_that_lists_it_on_any_channel(
     thread: str | None, first_thread: str | None
 ) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(reasons=[Reason.DELAY], thread=first_thread)
     world.feed(H, reasons=[Reason.PRICE], channel=Channel.REVIEWS, thread="t2")
     decision = world.feed(
@@ -60,7 +60,7 @@ def test_it_joins_the_case_that_lists_it_on_any_channel(
 
 
 def test_the_open_case_of_its_own_thread_goes_first() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(thread="t1")
     world.feed(thread="t2")
     decision = world.feed(thread="t2", repeat=Repeat(of=first_in(world), count=2))
@@ -73,7 +73,7 @@ def test_the_open_case_of_its_own_thread_goes_first() -> None:
 def test_the_third_time_raises_by_one_and_never_to_critical(
     severity: Severity, after: Severity, count: int, raises: bool
 ) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(severity)
     events = world.feed(
         severity, channel=Channel.PHONE, repeat=Repeat(of=first_in(world), count=count)
@@ -90,7 +90,7 @@ def test_the_third_time_raises_by_one_and_never_to_critical(
 
 
 def test_repeated_contacts_count_like_any_other() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(M, thread="t1")
     world.feed(M, channel=Channel.PHONE, repeat=Repeat(of=first_in(world), count=2))
     world.feed(M, thread="t1")
@@ -99,7 +99,7 @@ def test_repeated_contacts_count_like_any_other() -> None:
 
 @pytest.mark.parametrize(("severity", "after"), [(L, M), (M, H), (U, H), (H, H), (C, C)])
 def test_the_third_time_that_opens_a_case(severity: Severity, after: Severity) -> None:
-    world = World()
+    world = World(PLAIN)
     decision = world.feed(severity, repeat=Repeat(of="gone", count=3))
     assert kind_of(decision) is OutcomeKind.CASE_OPENED
     assert (world.case.severity, world.case.feedback_count) == (after, 1)
@@ -108,12 +108,12 @@ def test_the_third_time_that_opens_a_case(severity: Severity, after: Severity) -
     assert kinds(decision.events) == [K.OPENED, *raised, K.ESCALATION_TRIGGERED]
     assert decision.events[0].cause is Cause.REPEAT_CONTACT
     assert world.case.escalation.epoch == 1
-    assert world.case.escalation.policy == f"default-1/{after}"
+    assert world.case.escalation.policy == f"default-2/{after}"
 
 
 def test_what_was_said_of_a_resolved_case_reopens_it_within_its_window() -> None:
     for days, expected in ((14, OutcomeKind.CASE_REOPENED), (15, OutcomeKind.CASE_OPENED)):
-        world = World()
+        world = World(PLAIN)
         world.feed(M)
         world.resolve()
         world.now += days * DAY
@@ -124,7 +124,7 @@ def test_what_was_said_of_a_resolved_case_reopens_it_within_its_window() -> None
 
 
 def test_praise_said_twice_opens_raises_and_reopens_nothing() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(M, thread="t1")
     for count in (2, 3, 4):
         decision = world.feed(
@@ -141,7 +141,7 @@ def test_praise_said_twice_opens_raises_and_reopens_nothing() -> None:
 
 def test_the_mark_of_an_update_is_ignored() -> None:
     """An edited item resembles its own earlier wording."""
-    world = World()
+    world = World(PLAIN)
     world.feed(M, thread="t1")
     decision = world.feed(
         M, thread="t2", op=Operation.UPDATE, repeat=Repeat(of=first_in(world), count=3)
@@ -151,7 +151,7 @@ def test_the_mark_of_an_update_is_ignored() -> None:
 
 
 def test_what_no_case_lists_attracts_nothing() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(M, thread="t1")
     decision = world.feed(M, channel=Channel.PHONE, repeat=Repeat(of="unheard of", count=2))
     assert kind_of(decision) is OutcomeKind.CASE_OPENED

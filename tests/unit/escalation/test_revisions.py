@@ -22,7 +22,7 @@ from shared.events import (
     Severity,
 )
 from tests.unit.escalation.test_grouping import kind_of
-from tests.unit.escalation.world import World, kinds
+from tests.unit.escalation.world import PLAIN, World, kinds
 
 K = CaseEventKind
 MEDIUM, HIGH, CRITICAL, LOW = (
@@ -38,7 +38,7 @@ operations = pytest.mark.parametrize("op", [Operation.CREATE, Operation.UPDATE])
 def test_a_revision_goes_to_the_case_of_its_item_without_a_thread_however_late(
     op: Operation,
 ) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(MEDIUM, number=1, reasons=[Reason.DELAY], text="Late.")
     first = world.case.case_id
     world.run(10 * DAY)
@@ -63,7 +63,7 @@ def test_a_revision_goes_to_the_case_of_its_item_without_a_thread_however_late(
 
 
 def test_a_revision_goes_to_the_case_of_its_item_rather_than_of_its_thread() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(number=1, thread="t1")
     world.feed(number=2, thread="t2")
     decision = world.feed(number=1, thread="t2")
@@ -72,11 +72,11 @@ def test_a_revision_goes_to_the_case_of_its_item_rather_than_of_its_thread() -> 
 
 @operations
 def test_revisions_are_no_further_contacts(op: Operation) -> None:
-    world = World()
+    world = World(PLAIN)
     for _ in range(6):
         world.feed(MEDIUM, number=1, op=op, repeat=Repeat(of="f", count=9))
     assert world.case.severity is (HIGH if op is Operation.CREATE else MEDIUM)  # by the first one
-    world = World()
+    world = World(PLAIN)
     world.feed(MEDIUM, number=1, thread="t1")
     world.feed(MEDIUM, number=2, thread="t1")
     for _ in range(3):
@@ -87,7 +87,7 @@ def test_revisions_are_no_further_contacts(op: Operation) -> None:
 
 
 def test_a_revision_raises() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(MEDIUM, number=1)
     world.acknowledge()
     events = world.feed(CRITICAL, number=1, op=Operation.UPDATE, text="It burns!").events
@@ -100,7 +100,7 @@ def test_a_revision_raises() -> None:
     ("severity", "kind"), [(MEDIUM, Kind.COMPLAINT), (LOW, Kind.COMPLAINT), (LOW, Kind.PRAISE)]
 )
 def test_a_revision_never_lowers(severity: Severity, kind: Kind) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(CRITICAL, number=1, reasons=[Reason.SAFETY])
     before = world.case
     decision = world.feed(severity, kind, number=1, op=Operation.UPDATE)
@@ -132,7 +132,7 @@ def test_a_revision_never_lowers(severity: Severity, kind: Kind) -> None:
 def test_of_a_resolved_case(
     before: Severity, after: Severity, kind: Kind, reopens: bool, thread: str | None
 ) -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(before, number=1, thread=thread)
     world.resolve()
     resolved = world.case
@@ -158,7 +158,7 @@ def test_of_a_resolved_case(
 
 
 def test_too_late_to_reopen_it_is_a_feedback_like_any_other() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(MEDIUM, number=1, thread="t1")
     world.resolve()
     world.now += DEFAULT_POLICY.medium.reopen_ms + 1
@@ -171,17 +171,17 @@ def test_too_late_to_reopen_it_is_a_feedback_like_any_other() -> None:
 
 
 def test_an_edit_of_what_opened_no_case_may_open_one() -> None:
-    world = World()
+    world = World(PLAIN)
     assert kind_of(world.feed(LOW, Kind.PRAISE, number=1)) is OutcomeKind.NO_CASE
     decision = world.feed(MEDIUM, number=1, op=Operation.UPDATE)
     assert kind_of(decision) is OutcomeKind.CASE_OPENED
 
 
 def test_the_same_native_id_of_another_source_is_another_item() -> None:
-    world = World()
+    world = World(PLAIN)
     world.feed(number=1, thread="t1")
     assert kind_of(world.feed(number=1, thread="t2")) is OutcomeKind.CASE_ATTACHED
-    world = World()
+    world = World(PLAIN)
     world.feed(number=1, thread="t1")
     case = world.case
     other = tuple(structs.replace(ref, item="0" * 12) for ref in case.feedback)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from services.escalation.domain.decide import (
     CommandIn,
@@ -41,6 +43,12 @@ RESOLUTION = Resolution(
     outcome="refunded", reason="billed twice", next_step="the money is there in 3 days"
 )
 NOT_NEEDED = Clarification(not_needed="the invoice says it all")
+_NO_CLOCKS = {
+    severity.value: msgspec.structs.replace(DEFAULT_POLICY.plan(severity), clocks=())
+    for severity in Severity
+}
+PLAIN: Final = msgspec.structs.replace(DEFAULT_POLICY, thanks={}, **_NO_CLOCKS)
+"""The default policy without clocks and thanks: what is left is the ladder and the follow-ups."""
 
 
 def feedback(
