@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
-from typing import Final, cast
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import icalendar
-from dateutil.rrule import rrulestr  # type: ignore[import-untyped]
+from dateutil.rrule import rrulestr
 
 from services.escalation.domain.calendar import Holiday
 from shared.events import Struct
@@ -140,7 +140,7 @@ def _occurrences(
     try:
         written = local.to_ical().decode()  # type: ignore[no-untyped-call]
         repetition = rrulestr(written, dtstart=datetime.combine(event.start, time.min))
-        found = cast("list[datetime]", repetition.between(begin, end, inc=True))
+        found = repetition.between(begin, end, inc=True)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{_name(event)}: RRULE: {error}") from error
     return (at.date() for at in found)
