@@ -7,8 +7,9 @@ import sys
 
 import structlog
 
-from services.escalation.domain.defaults import DEFAULT_POLICY
 from services.escalation.handler import STAGE, EscalationHandler
+from services.escalation.policies.current import CurrentPolicy
+from services.escalation.policies.store import PolicyStore
 from services.escalation.view.rebuild import Rebuilder
 from services.escalation.view.redis_view import RedisView, connect
 from shared import config, topics, worker
@@ -39,7 +40,10 @@ def build(made: worker.Context) -> Handler:
         remember_ms,
         settings.kafka.partitions,
     )
-    return EscalationHandler(made, view, rebuilder, lambda: DEFAULT_POLICY, remember_ms)
+    store = PolicyStore(settings.kafka.client(), made.names)
+    policies = CurrentPolicy(settings.escalation, store, made.clock, made.metrics, by=STAGE)
+    policies.start()
+    return EscalationHandler(made, view, rebuilder, policies.now, remember_ms)
 
 
 def view_namespace(settings: config.Config) -> str:
