@@ -21,6 +21,7 @@ HORIZON_DAYS: Final = 400
 GRAVE: Final = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
 """From the gravest on; what is undetermined has no place among them."""
 
+_NO_CONTACT: Final = "is no contact, so nobody could reach them"
 _PLACE: Final = re.compile(r"([a-z]+(?:\.[a-z]+)*)(?:\[(\d+)\])?(?: [^:]*)?: ")
 
 
@@ -61,9 +62,11 @@ class _Names:
         what = "is neither a contact, a team nor a rota"
         return self._among(path, names, self.everyone, what)
 
+    def person(self, path: Path, name: str | None) -> Iterator[Finding]:
+        yield from self._one(path, name, self.contacts, _NO_CONTACT)
+
     def people(self, path: Path, names: Iterable[str]) -> Iterator[Finding]:
-        what = "is no contact, so nobody could reach them"
-        return self._among(path, names, self.contacts, what)
+        return self._among(path, names, self.contacts, _NO_CONTACT)
 
     def team(self, path: Path, name: str | None) -> Iterator[Finding]:
         yield from self._one(path, name, self.teams, "is no team")
@@ -110,13 +113,11 @@ def _people(policy: Policy, known: _Names) -> Iterator[Finding]:
 def _rota(one: Rota, known: _Names) -> Iterator[Finding]:
     place: Path = ("rotas", one.name)
     yield from _told(place, rota.problems(one))
-    if one.fallback:
-        yield from known.people((*place, "fallback"), (one.fallback,))
+    yield from known.person((*place, "fallback"), one.fallback)
     for number, rotation in enumerate(one.rotations):
         yield from known.people((*place, "rotations", number, "members"), rotation.members)
     for number, override in enumerate(one.overrides):
-        if override.person:
-            yield from known.people((*place, "overrides", number, "person"), (override.person,))
+        yield from known.person((*place, "overrides", number, "person"), override.person)
 
 
 def _mutes(policy: Policy) -> Iterator[Finding]:

@@ -168,7 +168,7 @@ def _read_week(part: Part) -> Week:
             if day in days:
                 hours.wrong(f"{day} has its hours already")
             days[day] = windows
-    return tuple(days.get(day, ()) for day in DAYS)
+    return tuple(days.get(day, ()) for day in DAYS) if days else ()
 
 
 def days_of(key: str) -> tuple[str, ...]:

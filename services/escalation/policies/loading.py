@@ -13,7 +13,7 @@ from services.escalation.domain.policy import Policy
 from services.escalation.policies import document
 from services.escalation.policies.checks import findings
 from services.escalation.policies.forms import days_of
-from services.escalation.policies.parts import Problem, Report, dotted
+from services.escalation.policies.parts import Problem, Report, TooMuch, dotted
 from shared import yaml_lines
 from shared.errors import Misconfigured
 from shared.events import Struct
@@ -80,14 +80,14 @@ def examine(path: Path, now: int) -> Examined:
     report = Report(path.name)
     if len(raw) > MAX_BYTES:
         report.add(Place(1, 1), f"larger than {MAX_BYTES} bytes")
-        return Examined(policy=None, problems=tuple(report.problems))
+        return Examined(policy=None, problems=report.problems)
     try:
         content = raw.decode()
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8", "replace")
         place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
         report.add(place, "not UTF-8 text")
-        return Examined(policy=None, problems=tuple(report.problems))
+        return Examined(policy=None, problems=report.problems)
     return examine_text(path.name, content, now)
 
 
@@ -98,8 +98,11 @@ def examine_text(name: str, content: str, now: int) -> Examined:
         node = yaml_lines.compose(content)
     except NotYaml as error:
         report.add(error.place, str(error))
-        return Examined(policy=None, problems=tuple(report.problems))
-    policy = document.read(node, report)
+        return Examined(policy=None, problems=report.problems)
+    try:
+        policy = document.read(node, report)
+    except TooMuch:
+        return Examined(policy=None, problems=report.problems)
     _check(policy, now, node, report)
     if len(msgspec.json.encode(policy)) > MAX_KEPT_BYTES:
         report.add(Place(1, 1), f"the policy takes more than {MAX_KEPT_BYTES} bytes to keep")

@@ -40,27 +40,38 @@ class Wrong(Exception):
     """A part cannot be used; the report has the complaint already."""
 
 
+class TooMuch(Exception):
+    """The document stands for more than any policy has; the report has the complaint already."""
+
+
 class Report:
     """The complaints about one file."""
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.problems: list[Problem] = []
+        self._problems: dict[Problem, None] = {}
         self._parts = 0
 
-    def add(self, place: Place, message: str, *, warning: bool = False) -> None:
-        """Complain, once about the same."""
-        problem = Problem(
-            file=self.file, line=place.line, column=place.column, message=message, warning=warning
-        )
-        if problem not in self.problems:
-            self.problems.append(problem)
-
     @property
-    def is_full(self) -> bool:
-        """Count a part; tell whether there are too many."""
+    def problems(self) -> tuple[Problem, ...]:
+        """Return all complaints, each once."""
+        return tuple(self._problems)
+
+    def add(self, place: Place, message: str, *, warning: bool = False) -> None:
+        """Complain."""
+        line, column = place
+        problem = Problem(
+            file=self.file, line=line, column=column, message=message, warning=warning
+        )
+        self._problems[problem] = None
+
+    def count(self, node: yaml.Node) -> None:
+        """Count a part; ``TooMuch`` when there are too many."""
         self._parts += 1
-        return self._parts > MAX_PARTS
+        if self._parts > MAX_PARTS:
+            place = yaml_lines.place_of(node)
+            self.add(place, f"more than {MAX_PARTS} parts; do anchors repeat each other?")
+            raise TooMuch
 
 
 class Part:
@@ -177,10 +188,8 @@ class Part:
         return self._node
 
     def _below(self, node: yaml.Node, step: str | int) -> Part:
-        part = Part(node, (*self.path, step), self._report)
-        if self._report.is_full:
-            raise part.wrong(f"more than {MAX_PARTS} parts; do anchors repeat each other?")
-        return part
+        self._report.count(node)
+        return Part(node, (*self.path, step), self._report)
 
     def _own(self, node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
         return ((key, value) for key, value in node.value if key.tag != f"{_TAG}merge")
@@ -193,7 +202,8 @@ class Part:
             if key.tag != f"{_TAG}merge":
                 continue
             for one in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                if not isinstance(one, yaml.MappingNode) or depth > 10 or self._report.is_full:
+                self._report.count(value)
+                if not isinstance(one, yaml.MappingNode) or depth > 10:
                     raise self._below(value, "<<").wrong("should be an anchor of keys and values")
                 yield from self._own(one)
                 yield from self._merged(one, depth + 1)
