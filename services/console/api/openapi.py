@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
@@ -12,6 +13,7 @@ from services.console.api.answers import CommandStatus
 from services.console.api.problems import CODES, MEDIA_TYPE, TYPE, ProblemDetails
 from services.console.api.routes import PREFIX, Route
 from services.console.tokens import Role
+from shared.events import Case
 
 Json = Mapping[str, object]
 
@@ -26,6 +28,16 @@ _PATH_PARAMETERS: Mapping[str, Json] = {
     "record_key": {"type": "string", "description": "Key of a customer: tenant:customer."},
     "number": {"type": "integer", "minimum": 0, "description": "Number of a follow-up."},
 }
+_ETAG: Json = {"description": "The case_seq, quoted.", "schema": {"type": "string"}}
+_OF_COMMANDS: Json = {
+    "Location": {
+        "description": "Where to ask what became of it.",
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
+    "Idempotency-Key": {
+        "description": "The key that was given, or made.", "schema": {"type": "string"},
+    },
+}  # fmt: skip
 _DESCRIPTION = """\
 Cases: reading them, and what can be done to them. Times are milliseconds since the Unix epoch, UTC.
 What is done is a command: it is sent through Kafka, counts once under its Idempotency-Key, and is
@@ -38,15 +50,19 @@ def document(routes: Sequence[Route], version: str) -> bytes:
     schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
     found = dict(zip(types, schemas, strict=True))
     paths: dict[str, dict[str, object]] = {}
+    problems: dict[str, Json] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, found)
+        made = _operation(route, found)
+        made["responses"] = _responses(route, found) | _problems(route, problems)
+        paths.setdefault(route.path, {})[route.method.lower()] = made
     return msgspec.json.encode({
         "openapi": "3.1.0",
         "info": {"title": "Tocsin", "version": version, "description": _DESCRIPTION},
         "servers": [{"url": PREFIX}],
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": {name: _tidy(schema) for name, schema in components.items()},
+            "responses": problems,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     })  # fmt: skip
@@ -65,19 +81,20 @@ def _types(routes: Sequence[Route]) -> Iterator[type[msgspec.Struct]]:
     yield CommandStatus
     for route in routes:
         yield from (kind for kind in route.answers.values() if kind is not None)
-        yield from (kind for kind in (route.body, route.query) if kind is not None)
+        if route.body is not None:
+            yield route.body
 
 
-def _operation(route: Route, schemas: Mapping[type[msgspec.Struct], Json]) -> Json:
+def _operation(route: Route, schemas: Mapping[type[msgspec.Struct], Json]) -> dict[str, object]:
     made: dict[str, object] = {
         "operationId": route.name,
         "summary": route.summary,
         "parameters": [*_in_path(route), *_in_query(route), *_in_header(route)],
-        "responses": _responses(route, schemas),
         "security": [] if route.role is None else [{"token": []}],
     }
     if route.role is not None:
-        made["description"] = f"Needs the role {route.role}."
+        about = [f"Needs the role {route.role}.", inspect.getdoc(route.query) or ""]
+        made["description"] = "\n\n".join(about if route.query else about[:1])
         made["x-role"] = str(route.role)
     if route.body is not None:
         content: dict[str, object] = {"schema": schemas[route.body]}
@@ -88,27 +105,50 @@ def _operation(route: Route, schemas: Mapping[type[msgspec.Struct], Json]) -> Js
     return made
 
 
-def _responses(route: Route, schemas: Mapping[type[msgspec.Struct], Json]) -> Json:
+def _responses(route: Route, schemas: Mapping[type[msgspec.Struct], Json]) -> dict[str, object]:
     made: dict[str, object] = {}
     for status, kind in route.answers.items():
         schema: Json = {"type": "object"} if kind is None else schemas[kind]
+        told = {
+            **({"ETag": _ETAG} if kind is Case else {}),
+            **(_OF_COMMANDS if route.label == "command" else {}),
+        }
         made[str(status)] = {
             "description": HTTPStatus(status).phrase,
             "content": {_JSON: {"schema": schema}},
-        }
-    by_status: dict[int, dict[str, object]] = {}
-    for code in problem_codes(route):
-        status, title = CODES[code]
-        body = ProblemDetails(TYPE + code, title, status, code, title + ".")
-        by_status.setdefault(status, {})[code] = {"value": msgspec.to_builtins(body)}
-    for status, examples in sorted(by_status.items()):
-        made[str(status)] = {
-            "description": HTTPStatus(status).phrase,
-            "content": {
-                MEDIA_TYPE: {"schema": schemas[ProblemDetails], "examples": examples},
-            },
+            **({"headers": told} if told else {}),
         }
     return made
+
+
+def _problems(route: Route, shared: dict[str, Json]) -> dict[str, object]:
+    """Return references to the problems of ``route`` by status; add what they refer to."""
+    by_status: dict[int, list[str]] = {}
+    for code in problem_codes(route):
+        by_status.setdefault(CODES[code][0], []).append(code)
+    made: dict[str, object] = {}
+    for status, codes in sorted(by_status.items()):
+        name = "-".join(codes)
+        examples = {
+            code: {"value": msgspec.to_builtins(_example(code, CODES[code][1]))} for code in codes
+        }
+        schema = {"$ref": _REFERENCE.format(name=ProblemDetails.__name__)}
+        shared[name] = {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}},
+        }
+        made[str(status)] = {"$ref": f"#/components/responses/{name}"}
+    return made
+
+
+def _example(code: str, title: str) -> ProblemDetails:
+    return ProblemDetails(TYPE + code, title, CODES[code][0], code, title + ".")
+
+
+def _tidy(schema: Json) -> Json:
+    """Return a schema whose description has no indentation of the source."""
+    text = schema.get("description")
+    return {**schema, "description": inspect.cleandoc(text)} if isinstance(text, str) else schema
 
 
 def _in_path(route: Route) -> Iterator[Json]:
