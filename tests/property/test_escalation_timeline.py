@@ -6,17 +6,20 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.escalation.domain.defaults import DEFAULT_POLICY
 from services.escalation.domain.policy import DAY, MINUTE, SeverityPlan
 from shared.events import CaseState, Severity
-from tests.unit.escalation.world import T0, World
+from tests.unit.escalation.world import PLAIN, T0, World
 
 MAX_EPOCHS = 4
 MAX_AGE = 3000
 HORIZON = 5 * DAY // MINUTE
-POLICY = msgspec.structs.replace(DEFAULT_POLICY, max_epochs=MAX_EPOCHS, max_age_ms=MAX_AGE * MINUTE)
-Notification = tuple[int, int, int]
-"""Minute at which somebody was notified, epoch, step; step 0 is everyone, the ladder being over."""
+POLICY = msgspec.structs.replace(PLAIN, max_epochs=MAX_EPOCHS, max_age_ms=MAX_AGE * MINUTE)
+REMINDER = DAY // MINUTE
+Notification = tuple[int, int | None, int | None]
+"""Minute at which somebody was notified, epoch, step; step 0 is everyone, the ladder being over.
+
+Epoch and step None: a reminder that nothing else is pending.
+"""
 
 
 class Model:
@@ -29,7 +32,7 @@ class Model:
         self.expiry = None if plan.ack_expiry_ms is None else plan.ack_expiry_ms // MINUTE
         self.epoch = 1
         self.acknowledged = False
-        self.deadline: int | None = None
+        self.deadline = 0
         self.notified: list[Notification] = []
         self.ahead = list(self.ladder)
         self.notify(0)
@@ -47,10 +50,14 @@ class Model:
 
     def acknowledge(self, minute: int) -> None:
         self.acknowledged = True
-        self.deadline = None if self.expiry is None else minute + self.expiry
+        self.deadline = minute + (REMINDER if self.expiry is None else self.expiry)
 
     def look(self, minute: int) -> None:
-        if self.deadline is None or minute < self.deadline:
+        if minute < self.deadline:
+            return
+        if self.acknowledged and self.expiry is None:
+            self.notified.append((minute, None, None))
+            self.deadline = minute + REMINDER
             return
         if self.acknowledged:
             self.acknowledged = False
@@ -71,8 +78,7 @@ def play(severity: Severity, looks: list[int], acks: set[int]) -> None:
         if minute in acks and not model.acknowledged:
             assert world.acknowledge().events[0].refusal is None
             model.acknowledge(minute)
-        deadline = None if model.deadline is None else T0 + model.deadline * MINUTE
-        assert world.case.next_due_at == deadline
+        assert world.case.next_due_at == T0 + model.deadline * MINUTE
         assert (world.case.state is CaseState.ACKNOWLEDGED) == model.acknowledged
     assert model.notified == [
         (
