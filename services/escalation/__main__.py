@@ -10,6 +10,7 @@ import structlog
 from services.escalation.handler import STAGE, EscalationHandler
 from services.escalation.policies.current import CurrentPolicy
 from services.escalation.policies.store import PolicyStore
+from services.escalation.view.behind import WriteBehind
 from services.escalation.view.rebuild import Rebuilder
 from services.escalation.view.redis_view import RedisView, connect
 from shared import config, topics, worker
@@ -43,7 +44,7 @@ def build(made: worker.Context) -> Handler:
     store = PolicyStore(settings.kafka.client(), made.names)
     policies = CurrentPolicy(settings.escalation, store, made.clock, made.metrics, by=STAGE)
     policies.start()
-    return EscalationHandler(made, view, rebuilder, policies.now, remember_ms)
+    return EscalationHandler(made, WriteBehind(view), rebuilder, policies.now, remember_ms)
 
 
 def view_namespace(settings: config.Config) -> str:

@@ -42,11 +42,11 @@ class JumpGuard:
         return True
 
 
-ALONE_S, BESIDE_S = 0.1, 0.04
+ALONE_S, BESIDE_S = 0.1, 0.06
 """How long a transaction full of timers may take: alone, and while feedback comes in as well."""
 QUIET_S = 1.0
 """Without feedback for so long, timers are alone."""
-FEWEST, MOST = 200, 2_000
+FEWEST, MOST = 300, 3_000
 """A transaction has a price of its own: with fewer timers in each, most of the time would go there."""
 
 

@@ -17,9 +17,10 @@ from prometheus_client import CollectorRegistry
 
 from deploy.embedded.ports import free_port
 from deploy.embedded.process import ChildProcess
+from services.escalation.__main__ import view_namespace
 from services.escalation.view.rebuild import Rebuilder
 from services.escalation.view.redis_view import RedisView, connect
-from shared import ids, topics
+from shared import config, ids, topics
 from shared.clock import SystemClock
 from shared.events import FeedbackOutcome
 from shared.metrics import Metrics
@@ -221,8 +222,9 @@ def rebuilding(where: Site, count: int) -> Rebuilding:
     for key in client.scan_iter(f"{where.prefix}rebuilt:*:timers", 10_000):
         client.delete(key)
     rest = _used(client)
-    for key in client.scan_iter(f"{where.prefix}rebuilt:*", 10_000):
-        client.unlink(key)
+    for number, found in enumerate(checkpoints):
+        if found is not None:
+            view.forget(number, found.epoch)
     return Rebuilding(count, seconds, (whole - before) / count, (whole - rest) / count)
 
 
@@ -320,10 +322,11 @@ def _trickling(arena: Arena, where: Site) -> Iterator[None]:
 
 
 def _due(client: redis.Redis, where: Site) -> int:
-    """Return how many entries of the timer index are due."""
+    """Return in how many partitions something is due."""
     now = time.time_ns() // 1_000_000
-    keys = client.scan_iter(f"{where.prefix}*:timers", 100_000)
-    return sum(int(client.zcount(key, "-inf", now)) for key in keys)
+    view = RedisView(client, view_namespace(config.load(where.environ).config))
+    found = [(number, view.checkpoint(number)) for number in range(PARTITIONS)]
+    return sum(len(view.due(number, at, now, 1)) for number, at in found if at is not None)
 
 
 class _Arrivals:

@@ -167,7 +167,7 @@ class Rebuilder:
                 elif found is None:
                     cases.pop(key, None)
                     removed.add(key)
-                elif found.refused is None:
+                else:
                     erased[found.record_key] = found.erased_at
             elif value:
                 outcome = _outcome.decode(value)
