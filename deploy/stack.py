@@ -30,6 +30,8 @@ HOPELESS = {Exit.DEAD_LETTERS, Exit.CONFIG}
 RESTART_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 STEADY_S = 30.0
 """Whoever ran for so long is started again at once: back-off is for those that never get up."""
+DOORS = {"ingest": "ingest.port", "console": "console.port"}
+"""Services that listen, and the setting of their port; they come, and stop, before the others."""
 READY_S = 120.0
 STOP_S = 25.0
 WATCH_S = 0.1
@@ -76,7 +78,7 @@ class Stack:
     folder: Path
     loaded: Loaded
     workers: Mapping[str, int] = field(
-        default_factory=lambda: {"ingest": 1, "classifier": 1, "escalation": 1}
+        default_factory=lambda: {"ingest": 1, "console": 1, "classifier": 1, "escalation": 1}
     )
     progress: Progress = _silent
 
@@ -138,6 +140,11 @@ class Stack:
         """Address of the HTTP door."""
         return f"http://127.0.0.1:{self._settings['ingest.port']}"
 
+    @property
+    def console_url(self) -> str:
+        """Address of the HTTP API."""
+        return f"http://127.0.0.1:{self._settings['console.port']}"
+
     def of(self, service: str) -> list[Member]:
         """Return the processes of a service."""
         return [member for member in self.members if member.service == service]
@@ -155,8 +162,9 @@ class Stack:
             self.redis = EmbeddedRedis(self.folder / "redis")
             self.redis.start()
             self._set("redis.url", self.redis.url)
-        if "ingest.port" not in self._settings:
-            self._set("ingest.port", free_port())
+        for name in DOORS.values():
+            if name not in self._settings:
+                self._set(name, free_port())
 
     def _set(self, name: str, value: Scalar) -> None:
         from shared import config
@@ -178,8 +186,8 @@ class Stack:
             "worker.metrics_port": free_port(),
             "log.format": "json",
         }
-        if service == "ingest" and number > 0:
-            settings["ingest.port"] = free_port()
+        if service in DOORS and number > 0:
+            settings[DOORS[service]] = free_port()
         name = f"{service}-{number}"
         return Member(name, service, settings, self.folder / f"{name}.log")
 

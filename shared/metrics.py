@@ -96,7 +96,7 @@ class Metrics:
         )
         self.http_duration = self._histogram(
             "tocsin_http_request_duration_seconds",
-            "Duration of intake requests.",
+            "Duration of requests to intake and to the console.",
             STAGE_BUCKETS,
             ("route", "status"),
         )

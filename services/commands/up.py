@@ -29,6 +29,7 @@ def command(context: click.Context, as_json: bool, keep: str | None) -> None:
         stack.start()
         addresses = {
             "intake": stack.intake_url + "/v1/feedback",
+            "console": stack.console_url + "/api/v1",
             "kafka": stack.config.kafka.bootstrap_servers,
             "redis": stack.config.redis.url,
             "metrics": {member.name: member.metrics_url + "/metrics" for member in stack.members},

@@ -12,7 +12,7 @@ from shared.config import as_environ, dotted
 
 
 @click.command()
-@click.argument("service", type=click.Choice(["ingest", "classifier", "escalation"]))
+@click.argument("service", type=click.Choice(["ingest", "classifier", "escalation", "console"]))
 @click.pass_context
 def command(context: click.Context, service: str) -> None:
     """Run one worker on ``KAFKA_BOOTSTRAP_SERVERS`` and ``REDIS_URL``."""

@@ -101,7 +101,7 @@ class Gate:
             response.headers.setdefault("Cache-Control", "no-store")
             response.headers["X-Content-Type-Options"] = "nosniff"
             label = labels.get(request.match_info.route.name or "", UNKNOWN)
-            self._duration.labels(label, response.status).observe(clock() - started)
+            self._duration.labels(label, f"{response.status // 100}xx").observe(clock() - started)
             return response
 
         return through
