@@ -4,7 +4,8 @@ Topics that concern one customer are co-partitioned: the record key is ``tenant:
 have the same number of partitions, and output partition = input partition. ``case.state`` is keyed
 by case id and ``feedback.corrections`` by correction id for compaction, ``feedback.outcomes`` by
 feedback id; they are written to the customer's partition explicitly. The marks of erased customers
-stand in ``case.state`` under their record key.
+stand in ``case.state`` under their record key. A dead letter has a key of its own, so that one that
+speaks of an erased customer can be taken out; it goes to the partition of the record that it holds.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class Cleanup(enum.StrEnum):
 
     DELETE = "delete"
     COMPACT = "compact"
+    COMPACT_DELETE = "compact,delete"
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,15 @@ class Topic:
         common = {"cleanup.policy": self.cleanup.value, "compression.type": "producer"}
         if replication >= 3:
             common["min.insync.replicas"] = "2"
-        if self.cleanup is Cleanup.COMPACT:
-            return common | {
+        if self.cleanup is not Cleanup.DELETE:
+            common |= {
                 "delete.retention.ms": str(7 * DAY_MS),
                 "min.cleanable.dirty.ratio": "0.2",
                 "segment.ms": str(DAY_MS),
             }
-        return common | {"retention.ms": str(self.retention_ms)}
+        if self.cleanup is not Cleanup.COMPACT:
+            common["retention.ms"] = str(self.retention_ms)
+        return common
 
 
 FEEDBACK_RECEIVED = Topic(
@@ -83,7 +87,9 @@ FOLLOWUPS = Topic("followups", (events.CaseEvent,), "tenant:customer", 45 * DAY_
 FEEDBACK_ORIGINALS = Topic("feedback.originals", (events.Original,), "digest", 30 * DAY_MS)
 WATERMARKS = Topic("ingest.watermarks", (events.Watermark,), "source", -1, Cleanup.COMPACT)
 IDENTITY_LINKS = Topic("identity.links", (events.IdentityLink,), "alias", -1, Cleanup.COMPACT)
-DEAD_LETTERS = Topic("dead-letters", (events.DeadLetter,), "original key", 45 * DAY_MS)
+DEAD_LETTERS = Topic(
+    "dead-letters", (events.DeadLetter,), "dead letter id", 45 * DAY_MS, Cleanup.COMPACT_DELETE
+)
 
 ALL: tuple[Topic, ...] = (
     FEEDBACK_RECEIVED,

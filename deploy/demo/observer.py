@@ -75,7 +75,8 @@ class Observer:
         for message in (first, *consumer.consume(BATCH, 0.0)):
             error = message.error()
             if error is None:
-                decoder = self._decoders[message.topic() or ""]
-                self._take(decoder.decode(message.value()), time.monotonic())
+                if message.value() is not None:  # else it is the removal of a letter
+                    decoder = self._decoders[message.topic() or ""]
+                    self._take(decoder.decode(message.value()), time.monotonic())
             elif error.code() != KafkaError._PARTITION_EOF and error.fatal():
                 raise KafkaException(error)

@@ -66,6 +66,8 @@ def _topic(topic: topics.Topic) -> tuple[str, ...]:
     kept = f"{topic.retention_ms // topics.DAY_MS} days"
     if topic.cleanup is topics.Cleanup.COMPACT:
         kept = "the last of each key (compacted)"
+    elif topic.cleanup is topics.Cleanup.COMPACT_DELETE:
+        kept += ", the last of each key (compacted)"
     return f"`{topic.name}`", topic.key, kept, code(codec.type_tag(kind) for kind in topic.carries)
 
 

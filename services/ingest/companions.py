@@ -133,5 +133,4 @@ class Companions:
 
     def _letter(self, letter: DeadLetter, letter_id: str) -> Record:
         headers = codec.headers(letter, letter_id, ORIGIN)
-        key = ids.record_key(self._tenant, letter_id).encode()
-        return Record(letter_id, self._letters, key, codec.encode(letter), headers)
+        return Record(letter_id, self._letters, letter_id.encode(), codec.encode(letter), headers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from services.ingest.links import Links
 from shared import codec, topics
@@ -65,7 +65,7 @@ class LinkFeed:
                     if error is not None and error.code() != KafkaError._PARTITION_EOF:
                         raise Transient(f"reading {self._topic}: {error.str()}")
                     if error is None:
-                        self._add(message.value() or b"")
+                        self._take(message)
                     at = Partition(message.topic() or "", message.partition() or 0)
                     reached = (message.offset() or 0) + (error is None)
                     if reached >= open_ends.get(at, reached + 1):
@@ -73,7 +73,11 @@ class LinkFeed:
         finally:
             consumer.close()
 
-    def _add(self, value: bytes) -> None:
+    def _take(self, message: Message) -> None:
+        value = message.value()
+        if value is None:
+            self._links.remove((message.key() or b"").decode())
+            return
         try:
             link = self._decoder.decode(value)
         except Poison as poison:

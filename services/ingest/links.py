@@ -33,6 +33,10 @@ class Links:
         """Take note of a link; the first one of an alias stays, whoever wrote it."""
         self._customers.setdefault(alias, customer_key)
 
+    def remove(self, alias: str) -> None:
+        """Forget a link: its customer was erased."""
+        self._customers.pop(alias, None)
+
     def resolve(self, primary: str, verified: Sequence[str]) -> Resolution:
         """Return the customer of an item by the pseudonyms of its identifiers.
 

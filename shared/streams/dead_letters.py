@@ -63,11 +63,11 @@ def _kept(message: Message) -> tuple[tuple[tuple[str, bytes], ...], int]:
 
 
 def output(topic: str, partition: int, dead: DeadLetter) -> Output:
-    """Return the record that carries ``dead``; its id is the same however often it is replayed."""
+    """Return the record that carries ``dead``; its id, which is its key, is the same in a replay."""
     where = (str(dead.topic), str(dead.partition), str(dead.offset))
     event_id = digest("", "dead-letter", dead.stage, *where)
     headers = codec.headers(dead, event_id, f"tocsin/{dead.stage}")
-    return Output(topic, partition, dead.key, codec.encode(dead), headers)
+    return Output(topic, partition, event_id.encode(), codec.encode(dead), headers)
 
 
 class Sieve(Generic[E]):

@@ -43,3 +43,12 @@ def test_the_first_link_stays() -> None:
     links.add("phone", "bob")
     assert links.resolve("phone", ()) == Resolution("ann")
     assert len(links) == 1
+
+
+def test_the_links_of_who_was_erased_are_forgotten() -> None:
+    links = Links()
+    links.add("phone", "mail")
+    links.remove("phone")
+    links.remove("nobody")
+    assert links.resolve("phone", ()) == Resolution("phone")
+    assert len(links) == 0

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from shared import topics
-from shared.events import Case, FeedbackClassified, FeedbackClassifiedV1
+from shared.events import Case, CustomerErased, FeedbackClassified, FeedbackClassifiedV1
 from shared.topics import ALL, DAY_MS, Cleanup, Names, Topic
 
 
@@ -36,7 +36,8 @@ def test_what_concerns_one_customer_has_the_customer_as_its_key() -> None:
         "feedback.originals": "digest",
         "ingest.watermarks": "source",
         "identity.links": "alias",
-        "dead-letters": "original key",
+        "policies": "policy version",
+        "dead-letters": "dead letter id",
     }
 
 
@@ -48,6 +49,7 @@ def test_the_producer_s_compression_is_kept(topic: Topic) -> None:
 COMPACTED = [
     topics.FEEDBACK_CORRECTIONS,
     topics.CASE_STATE,
+    topics.POLICIES,
     topics.WATERMARKS,
     topics.IDENTITY_LINKS,
 ]
@@ -55,7 +57,15 @@ COMPACTED = [
 
 def test_only_what_is_kept_for_good_is_compacted() -> None:
     assert [topic for topic in ALL if topic.cleanup is Cleanup.COMPACT] == COMPACTED
-    assert topics.CASE_STATE.carries == (Case,)
+    assert topics.CASE_STATE.carries == (Case, CustomerErased)
+
+
+def test_a_dead_letter_can_be_taken_out_and_is_gone_after_its_time() -> None:
+    settings = topics.DEAD_LETTERS.settings()
+    assert settings["cleanup.policy"] == "compact,delete"
+    assert int(settings["retention.ms"]) == topics.DEAD_LETTERS.retention_ms == 45 * DAY_MS
+    compacted = {**topics.CASE_STATE.settings(), "cleanup.policy": "compact,delete"}
+    assert compacted.items() <= settings.items()
 
 
 def test_a_tombstone_outlives_every_checkpoint_that_may_be_resumed() -> None:
@@ -69,7 +79,10 @@ def test_a_tombstone_outlives_every_checkpoint_that_may_be_resumed() -> None:
     assert "retention.ms" not in settings
 
 
-@pytest.mark.parametrize("topic", [topic for topic in ALL if topic not in COMPACTED], ids=by_name)
+DELETED = [topic for topic in ALL if topic not in {*COMPACTED, topics.DEAD_LETTERS}]
+
+
+@pytest.mark.parametrize("topic", DELETED, ids=by_name)
 def test_the_others_are_kept_for_their_time(topic: Topic) -> None:
     settings = topic.settings()
     assert settings["cleanup.policy"] == "delete"
