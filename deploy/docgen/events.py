@@ -34,6 +34,7 @@ _SCALARS: dict[type[shapes.Type], str] = {
     shapes.FloatType: "number",
     shapes.BoolType: "true or false",
     shapes.BytesType: "bytes",
+    shapes.RawType: "JSON",
 }
 _MAX_EXAMPLE = 6_000
 

@@ -28,7 +28,7 @@ from shared.events import Kind, Severity
 
 MAX_VERSION: Final = 80
 UNNAMED: Final = "policy"
-_KEYS: Final = (
+KEYS: Final = (
     "version",
     *schema.TOP.fields,
     "calendars",
@@ -59,7 +59,7 @@ def read(node: yaml.Node | None, report: Report) -> Policy:
         try:
             top = Part(node, (), report)
             own = (name for name in top.entries() if name.startswith("x-"))
-            parts = top.fields((*_KEYS, *own))
+            parts = top.fields((*KEYS, *own))
         except Wrong:
             return base
 
