@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from confluent_kafka import Message
 
-from services.escalation.domain import audit
+from services.escalation.auditor import Auditor
 from services.escalation.domain.decide import CommandIn, Decision, EraseIn, FeedbackIn, TimerIn
 from services.escalation.domain.policy import Policy
 from services.escalation.inbox import BY_LOAD, Inbox, Order, Received, key_of, key_of_order
@@ -45,10 +45,6 @@ from shared.worker import Context
 STAGE = "escalation"
 TICK_S = 0.1
 CHECK_S = 1.0
-AUDIT_S = 5.0
-AUDITED_AT_ONCE = 500
-SLACK_MS = 60_000
-"""How late a deadline may be before it counts as lost: the owner polls ten times a second."""
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +77,7 @@ class EscalationHandler:
         self._stuck: set[str] = set()
         self._checkpoints: dict[int, Checkpoint | None] = {}
         self._next_check = 0.0
-        self._next_audit = time.monotonic() + AUDIT_S
+        self._auditor = Auditor(view, self._meter)
         self._classified = made.names.of(topics.FEEDBACK_CLASSIFIED)
         self._commands = made.names.of(topics.CASE_COMMANDS)
         self.inputs: Sequence[str] = (self._classified, self._commands)
@@ -115,7 +111,10 @@ class EscalationHandler:
         inboxes = self._sort(chunks, now, outputs, buried)
         self._find_lost(inboxes)
         self._add_due(inboxes, now, monotonic)
-        self._audit(inboxes, now)
+        if not (
+            self._pace.behind or self._guard.is_holding
+        ):  # what is late for a reason is not lost
+            self._auditor.look(self._checkpoints, inboxes, now, self._stuck)
         ledgers: dict[int, Ledger] = {}
         for number, inbox in inboxes.items():
             ledger = self._read(number, inbox, interrupted)
@@ -217,30 +216,6 @@ class EscalationHandler:
                 break
         return taken
 
-    def _audit(self, inboxes: dict[int, Inbox], now: int) -> None:
-        """Look for live cases without a next step in the future: part of them each time."""
-        if time.monotonic() < self._next_audit or self._pace.behind or self._guard.is_holding:
-            return  # what is late for a reason is not lost
-        self._next_audit = time.monotonic() + AUDIT_S
-        for number, checkpoint in self._checkpoints.items():
-            if checkpoint is not None:
-                found = self._view.unattended(number, checkpoint, now - SLACK_MS, AUDITED_AT_ONCE)
-                if found:
-                    inboxes[number].audited = [one for one in found if one not in self._stuck]
-        self._meter.audited(now)
-
-    def _repair(self, case_id: str, ledger: Ledger, now: int) -> None:
-        """Give a case its next step back. One that is only behind in the index is written anew."""
-        key = record_key_of_case(case_id)
-        case = ledger.cases_of(key).get(case_id)
-        if case is None:
-            return
-        if audit.violation(case):
-            ledger.decide(key, CommandIn(audit.command(case, now)), now)
-        else:
-            self._meter.misplaced_timer()
-            ledger.refresh(key, case_id)
-
     def _read(self, number: int, inbox: Inbox, interrupted: Interrupted) -> Ledger | None:
         """Read what the inputs need; a view that is not where it should be is brought up first."""
         while not interrupted():
@@ -274,7 +249,7 @@ class EscalationHandler:
         for case_id in inbox.due:
             self._fire(case_id, ledger, now)
         for case_id in inbox.audited:
-            self._repair(case_id, ledger, now)
+            self._auditor.repair(case_id, ledger, now)
 
     def _take(self, event: Received, ledger: Ledger, now: int) -> None:
         key = key_of(event)
