@@ -149,7 +149,7 @@ def test_the_auditor_gives_a_case_its_next_step_back(rig: Rig) -> None:
     rig.take(rig.classified(0, item(1)))
     lose_timers(rig)
     events = audited(rig)
-    assert [event.kind for event in events][0] is CaseEventKind.REPAIRED
+    assert events[0].kind is CaseEventKind.REPAIRED
     assert events[0].cause is Cause.AUDIT
     assert events[0].targets
     repaired = last(rig, 0, CASE)
@@ -171,7 +171,7 @@ def test_a_case_that_is_missing_in_the_index_is_written_anew(rig: Rig) -> None:
     held = rig.view.due
     rig.clock.advance(3_600 + SLACK_MS / 1000 + 1)
     rig.handler._guard._baseline = None
-    rig.view.due = lambda *_: []  # type: ignore[method-assign,assignment]
+    rig.view.due = lambda *_: []  # type: ignore[method-assign]
     rig.handler._auditor._next = 0.0
     work = rig.take()
     assert [case.case_id for case in rig.cases(work)] == [CASE]
