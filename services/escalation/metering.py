@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from services.escalation.view.model import STANDINGS, Checkpoint, View
@@ -50,8 +51,9 @@ class Meter:
         self, events: Sequence[CaseEvent], outcomes: Sequence[FeedbackOutcome], now: int
     ) -> None:
         """Count committed decisions."""
+        for kind, count in Counter(event.kind for event in events).items():
+            self._metrics.case_events.labels(kind).inc(count)
         for event in events:
-            self._metrics.case_events.labels(event.kind).inc()
             for change in event.clocks:
                 self._promise(event, change)
             self._event(event)

@@ -6,7 +6,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -161,7 +161,7 @@ def deciding(count: int) -> Deciding:
     )
 
 
-def _rate(calls: list[Callable[[], object]]) -> float:
+def _rate(calls: Sequence[Callable[[], object]]) -> float:
     rates = []
     for _ in range(5):
         began = time.perf_counter()

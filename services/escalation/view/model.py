@@ -20,7 +20,7 @@ UNACKNOWLEDGED = CaseState.OPEN
 BACKFILLED = "backfilled"
 """How an open case stands that nobody is asked to acknowledge; every other stands by its state."""
 STANDINGS = (*(state for state in CaseState if state not in Case.ENDED), BACKFILLED)
-"""How a live case can stand."""
+"""How a live case can stand; first that it waits for an acknowledgement."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True):

@@ -56,6 +56,7 @@ class RedisView:
         folder = files("services.escalation.view")
         self._apply = client.register_script((folder / "apply.lua").read_text("utf-8"))
         self._fetch = client.register_script((folder / "fetch.lua").read_text("utf-8"))
+        self._standing = client.register_script((folder / "standing.lua").read_text("utf-8"))
         self._walk = client.register_script((folder / "walk.lua").read_text("utf-8"))
         self._epochs: dict[int, int] = {}
         self._stored: dict[int, bytes] = {}
@@ -122,29 +123,19 @@ class RedisView:
 
     def standing(self, partition: int, checkpoint: Checkpoint) -> Standing:
         """Return the counts for the gauges."""
-        prefix = self._prefix(partition, checkpoint.epoch)
-        live = [(severity, state) for severity in Severity for state in STANDINGS]
+        pairs = [(str(severity), str(state)) for severity in Severity for state in STANDINGS]
         with _transient():
-            pipeline = self._redis.pipeline(transaction=False)
-            for severity, state in live:
-                pipeline.zcard(f"{prefix}in:{severity}:{state}")
-            for severity in Severity:
-                key = f"{prefix}in:{severity}:{UNACKNOWLEDGED}"
-                pipeline.zrange(key, 0, 0, withscores=True)
-            pipeline.zcard(prefix + "timers")
-            answers = pipeline.execute()
-        counts, oldest = answers[: len(live)], answers[len(live) : -1]
+            timers, counts, oldest = cast(
+                "tuple[int, list[int], list[bytes]]",
+                self._standing(
+                    keys=[self._prefix(partition, checkpoint.epoch)],
+                    args=[len(Severity), *Severity, *STANDINGS],
+                ),
+            )
         return Standing(
-            {
-                (str(severity), str(state)): int(n)
-                for (severity, state), n in zip(live, counts, strict=True)
-            },
-            {
-                str(severity): int(found[0][1])
-                for severity, found in zip(Severity, oldest, strict=True)
-                if found
-            },
-            int(answers[-1]),
+            dict(zip(pairs, counts, strict=True)),
+            {str(severity): int(at) for severity, at in zip(Severity, oldest, strict=True) if at},
+            timers,
         )
 
     def load(self, partition: int, checkpoint: Checkpoint) -> Mapping[tuple[str, str], int]:

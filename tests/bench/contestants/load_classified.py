@@ -33,7 +33,7 @@ def main(load: Trickle) -> None:
     producer = Producer({"bootstrap.servers": load.bootstrap, "linger.ms": 0, "acks": "all"})
     producer.list_topics(load.topic, 10)
     began = time.time()
-    kinds = itertools.cycle([(Severity.LOW, Kind.PRAISE), (Severity.HIGH, Kind.COMPLAINT)])
+    kinds = itertools.cycle([(Severity.LOW, Kind.QUESTION), (Severity.HIGH, Kind.COMPLAINT)])
     for number, (severity, kind) in enumerate(kinds):
         at = began + number / load.rate
         time.sleep(max(0.0, at - time.time()))
