@@ -7,6 +7,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
+from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
@@ -151,7 +152,7 @@ class Writes:
         await self._send(command, key)
         told = {
             "Idempotency-Key": key,
-            "Location": f"{PREFIX}/customers/{record_key}/erasure",
+            "Location": f"{PREFIX}/customers/{quote(record_key, safe=':')}/erasure",
         }
         return answer(erasure_of(record_key, found, command.command_id), 202, told)
 
@@ -198,7 +199,7 @@ def _command_id(tenant: str, caller: Caller, key: str) -> str:
 
 
 def _status_url(command: CaseCommand) -> str:
-    return f"{PREFIX}/commands/{command.command_id}?case={command.case_id}"
+    return f"{PREFIX}/commands/{command.command_id}?case={quote(command.case_id, safe=':')}"
 
 
 def _check_role(needed: Role, caller: Caller) -> None:
