@@ -135,23 +135,13 @@ def _recorded(settings: Config, since: int) -> Iterator[FeedbackClassified]:
 
 def _case(settings: Config, case_id: str) -> Case:
     """Return a case of the view; ends the process with 1 when there is none."""
-    from services.escalation.__main__ import view_namespace
-    from services.escalation.view.redis_view import RedisView, connect
-    from shared.errors import Misconfigured
-    from shared.ids import partition_of, record_key_of_case
+    from services.commands.cases_send import Desk, NoSuchCase
 
     try:
-        key = record_key_of_case(case_id)
-    except ValueError as error:
-        raise Misconfigured(str(error)) from error
-    client = connect(settings.redis.url, settings.redis.timeout_s)
-    view = RedisView(client, view_namespace(settings))
-    partition = partition_of(key, settings.kafka.partitions)
-    found = view.fetch(partition, [], [key]).cases.get(key, {}).get(case_id)
-    if found is None:
+        return Desk(settings).case(case_id)
+    except NoSuchCase:
         click.echo(f"tocsin: no case {case_id}", err=True)
         sys.exit(1)
-    return found
 
 
 def _like(case: Case) -> Sample:

@@ -1,7 +1,11 @@
-"""A policy changes under a worker that runs: no restart, and each decision by one that Kafka has."""
+"""A policy changes under a worker that runs: no restart, and each decision by one that Kafka has.
+
+And what ``tocsin policy`` tells of such an installation.
+"""
 
 from __future__ import annotations
 
+import json
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -9,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from confluent_kafka import Producer
 
 from deploy.stack import Stack
+from services.commands.cases_send import Desk, NoSuchCase
+from services.commands.policy import command
 from services.escalation.policies.simulation import Sample
 from services.escalation.policies.store import PolicyStore
 from shared import codec, topics
+from shared.config import as_environ
 from shared.events import Severity
 from shared.ids import partition_of
 from tests.chaos.history import read
@@ -34,15 +42,15 @@ class World:
     """A worker, its policy file, and what it decided."""
 
     def __init__(self, stack: Stack, installation: Installation, file: Path) -> None:
-        self.stack, self._installation, self._file = stack, installation, file
+        self.stack, self._installation, self.file = stack, installation, file
         self._producer = Producer(installation.loaded().config.kafka.client())
         self._count = 0
 
     def write(self, content: str) -> None:
         """Replace the policy file whole."""
-        part = self._file.with_suffix(".part")
+        part = self.file.with_suffix(".part")
         part.write_text(content, "utf-8")
-        part.replace(self._file)
+        part.replace(self.file)
 
     def wait_for(self, used: int, refused: int) -> None:
         """Wait until so many changes were used and refused."""
@@ -54,6 +62,11 @@ class World:
 
     def page(self) -> tuple[list[str], str]:
         """Send a critical feedback of a new customer; return who is paged by which policy."""
+        event = self.paged()
+        return event["targets"], event["policy"]
+
+    def paged(self) -> dict[str, Any]:
+        """Send a critical feedback of a new customer; return the event by which people are paged."""
         self._count += 1
         at = time.time_ns() // 1_000_000
         item = Sample(severity=Severity.CRITICAL).feedback(self._count, at)
@@ -62,8 +75,24 @@ class World:
         value = codec.encode(item)
         self._producer.produce(name, value, key.encode(), partition_of(key, PARTITIONS))
         assert self._producer.flush(30) == 0
-        event = wait_for(lambda: self._triggered(item.feedback.feedback_id), "a page", 60.0)
-        return event["targets"], event["policy"]
+        return wait_for(lambda: self._triggered(item.feedback.feedback_id), "a page", 60.0)
+
+    def tocsin(self, *arguments: str) -> Any:
+        """Run ``tocsin policy`` for this installation; return its answer."""
+        settings = self._installation.settings(kafka__partitions=PARTITIONS)
+        done = CliRunner(env=as_environ(settings)).invoke(
+            command, [*arguments, "--json"], catch_exceptions=False
+        )
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    def is_in_view(self, case_id: str) -> bool:
+        """Tell whether the case view has a case."""
+        settings = self._installation.loaded(kafka__partitions=PARTITIONS).config
+        try:
+            return Desk(settings).case(case_id).case_id == case_id
+        except NoSuchCase:
+            return False
 
     def _triggered(self, feedback_id: str) -> dict[str, Any] | None:
         name = topics.CASE_EVENTS.name
@@ -118,3 +147,26 @@ def test_a_policy_changes_under_a_running_worker(world: World, installation: Ins
     assert "house.yaml:4:13: max_epochs: 0 is not between 1 and 1000" in member.log.read_text(
         "utf-8"
     )
+
+
+def test_what_is_in_force_and_what_was_recorded(world: World, tmp_path: Path) -> None:
+    event = world.paged()
+    world.paged()
+    assert world.tocsin("show", "--current")["version"] == event["policy"]
+
+    calm = tmp_path / "calm.yaml"
+    calm.write_text("version: calm\nseverities: {critical: {ladder: none}}\n", "utf-8")
+    file = str(world.file)
+    found = world.tocsin("simulate", file, "--since", "1h", "--against", str(calm))
+    assert [version.partition("-")[0] for version in found["versions"]] == ["one", "calm"]
+    rows = {(row["what"], row["of"]): (row["count"], row["against"]) for row in found["rows"]}
+    assert rows["feedback", ""] == rows["cases opened", "critical"] == (2, 2)
+    assert rows["escalations", "critical"] == (2, 0)
+    assert rows["pages", "anna"] == (2, 0)
+
+    case_id = event["case_id"]
+    wait_for(lambda: world.is_in_view(case_id), "the case in the view")
+    told = world.tocsin("simulate", file, "--case", case_id, "--for", "10m")
+    pages = [one for one in told["events"] if one["event"] == "escalation.triggered"]
+    assert [one["targets"] for one in pages] == [["anna"]]
+    assert {one["severity"] for one in told["events"]} == {"critical"}
