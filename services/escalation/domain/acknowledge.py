@@ -59,15 +59,25 @@ def expired(draft: Draft, policy: Policy, due_at: int) -> None:
 
 
 def renew(draft: Draft, policy: Policy) -> None:
-    """Let the acknowledgement hold from now on, for as long as the case's severity allows.
+    """Let the acknowledgement hold from now on, for as long as the running epoch says.
 
     While the case waits or is snoozed it holds anyway: it is renewed when that ends.
     """
     case = draft.case
-    expiry_ms = policy.plan_for(case).ack_expiry_ms
+    ladder = case.escalation.ladder or policy.ladder_for(case)
+    expiry_ms = ladder.ack_expiry_ms
     draft.disarm(TimerKind.ACK_EXPIRY)
     if expiry_ms is not None and case.state not in WAITING and case.snoozed_until is None:
         draft.arm(TimerKind.ACK_EXPIRY, draft.now + expiry_ms)
+
+
+def renew_by_severity(draft: Draft, policy: Policy) -> None:
+    """Another severity: the acknowledgement holds from now on for as long as that one allows."""
+    ladder = draft.case.escalation.ladder
+    if ladder is not None:
+        expiry_ms = policy.plan_for(draft.case).ack_expiry_ms
+        escalation.move(draft, ladder=msgspec.structs.replace(ladder, ack_expiry_ms=expiry_ms))
+    renew(draft, policy)
 
 
 def suspend(draft: Draft) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.escalation.domain import acknowledge, escalation, lifecycle
+from services.escalation.domain import escalation, lifecycle
 from services.escalation.domain.case import Draft
 from services.escalation.domain.policy import Policy, Team
 from services.escalation.domain.refuse import Refuse
@@ -37,15 +37,15 @@ def assign(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     owner = team or (policy.team_named(draft.case.team) if draft.case.team else None)
     wanted = command.assignee
     if wanted and has_room(draft, policy, wanted):
-        _give(draft, policy, command, wanted, owner)
+        _give(draft, command, wanted, owner)
         return
     free = least_loaded(draft, policy, owner, but=wanted)
     over = f"{wanted} has as much as one can carry; " if wanted else ""
     if free is not None:
-        _give(draft, policy, command, free, owner, f"{over}least to do on duty" if over else "")
+        _give(draft, command, free, owner, f"{over}least to do on duty" if over else "")
     elif owner is None and wanted:
         detail = f"{over}no team to take it, so it stays where it was wanted"
-        _give(draft, policy, command, wanted, None, detail)
+        _give(draft, command, wanted, None, detail)
     else:
         _queue(draft, policy, command, owner, f"{over}nobody on duty has room")
 
@@ -87,13 +87,16 @@ def has_room(draft: Draft, policy: Policy, name: str) -> bool:
 def least_loaded(
     draft: Draft, policy: Policy, team: Team | None, but: str | None = None
 ) -> str | None:
-    """Return who is on duty in ``team``, has room, and has least of it; None when nobody has."""
+    """Return who is on duty in ``team``, has room, and has least to do; None when nobody has.
+
+    Where a team has no rota all its members are on duty.
+    """
     if team is None:
         return None
-    on_duty = policy.reach(team.name, draft.now)
-    people = [name for name in on_duty if name not in {but, team.name}]
-    people = people or [name for name in team.members if name != but]
-    free = [name for name in people if has_room(draft, policy, name)]
+    people = team.members if team.rota is None else policy.reach(team.name, draft.now)
+    free = [
+        name for name in people if name not in {but, team.name} and has_room(draft, policy, name)
+    ]
     return min(
         free,
         key=lambda name: (_carried(draft, name, draft.case.severity), _carried(draft, name), name),
@@ -113,14 +116,12 @@ def keep_owner_on_duty(draft: Draft, policy: Policy) -> None:
 
 def _give(
     draft: Draft,
-    policy: Policy,
     command: CaseCommand,
     name: str,
     team: Team | None,
     detail: str = "",
 ) -> None:
     draft.change(assignee=name, team=draft.case.team if team is None else team.name)
-    acknowledge.extend(draft, policy)
     draft.emit(
         CaseEventKind.ASSIGNED,
         Cause.COMMAND,

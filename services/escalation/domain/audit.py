@@ -16,6 +16,7 @@ from shared.events import (
     CaseState,
     Cause,
     CommandKind,
+    FollowUpState,
     Refusal,
     TimerKind,
 )
@@ -26,17 +27,45 @@ _STEPS: Final = frozenset({TimerKind.STEP, TimerKind.HELD, TimerKind.SNOOZE_END}
 def violation(case: Case) -> str:
     """Return what is wrong with the deadlines of a case; "" when nothing is.
 
-    A live case has a deadline; one that waits for an acknowledgement has a next step. Imported history
-    is quiet on purpose. (One that is overdue fires as soon as its index is right again.)
+    A live case has a deadline; one that waits for an acknowledgement has a next step; and what its state
+    promises has a timer. Imported history is quiet on purpose. (One that is overdue fires as soon as
+    its index is right again.)
     """
     if case.state in Case.ENDED or case.backfilled:
         return ""
     if case.next_due_at is None:
         return "nothing is pending"
     waits = case.state is CaseState.OPEN and escalation.is_waiting(case)
-    if waits and not any(timer.kind in _STEPS for timer in case.timers):
+    if waits and not _has_step(case):
         return "it waits for an acknowledgement, and has no next step"
-    return ""
+    lost = sorted({kind for kind, _, _ in _lost(case)})
+    return f"lost: {', '.join(lost)}" if lost else ""
+
+
+def _lost(case: Case) -> list[tuple[TimerKind, int, int]]:
+    """Return the timers that the state of a case asks for and that it has not: kind, ref, due_at."""
+    wanted: list[tuple[TimerKind, int, int]] = []
+    if case.snoozed_until is not None:
+        wanted.append((TimerKind.SNOOZE_END, 0, case.snoozed_until))
+    if case.wait_until is not None:
+        wanted.append((TimerKind.WAIT_END, 0, case.wait_until))
+    for item in case.follow_ups:
+        if item.state is FollowUpState.SCHEDULED:
+            wanted.append((TimerKind.FOLLOW_UP_DUE, item.number, item.due_at))
+        elif item.state is FollowUpState.DUE:
+            wanted.append((TimerKind.FOLLOW_UP_MISSED, item.number, item.due_at))
+    armed = {(timer.kind, timer.ref) for timer in case.timers}
+    kinds = {timer.kind for timer in case.timers}
+    by_number = {TimerKind.FOLLOW_UP_DUE, TimerKind.FOLLOW_UP_MISSED}
+    return [
+        (kind, ref, due_at)
+        for kind, ref, due_at in wanted
+        if ((kind, ref) not in armed if kind in by_number else kind not in kinds)
+    ]
+
+
+def _has_step(case: Case) -> bool:
+    return any(timer.kind in _STEPS for timer in case.timers)
 
 
 def command(case: Case, now: int) -> CaseCommand:
@@ -52,7 +81,7 @@ def command(case: Case, now: int) -> CaseCommand:
 
 
 def repair(draft: Draft, policy: Policy) -> None:
-    """Give the case its next step back: the ladder from step 1, else a reminder."""
+    """Give the case its next step back: the ladder from step 1, what was lost, else a reminder."""
     wrong = violation(draft.case)
     if not wrong:
         raise Refuse(Refusal.INVALID, "nothing is wrong with the case")
@@ -62,7 +91,10 @@ def repair(draft: Draft, policy: Policy) -> None:
         targets=escalation.in_charge(draft, policy),
         detail=wrong,
     )
-    if draft.case.state is CaseState.OPEN and escalation.is_waiting(draft.case):
+    for kind, ref, due_at in _lost(draft.case):
+        draft.arm(kind, max(due_at, draft.now), ref)
+    waits = draft.case.state is CaseState.OPEN and escalation.is_waiting(draft.case)
+    if waits and not _has_step(draft.case):
         escalation.start(draft, policy, Cause.AUDIT)
 
 

@@ -14,7 +14,7 @@ from services.escalation.domain import (
     assignment,
     audit,
     follow_up,
-    intake,
+    forwarding,
     lifecycle,
     merging,
     overriding,
@@ -154,7 +154,7 @@ def _carry_out(
         case CommandKind.ACKNOWLEDGE:
             acknowledge.acknowledge(draft, policy, note, Cause.COMMAND)
         case CommandKind.RECEIPT:
-            replies.receipt(draft, policy, note)
+            replies.receipt(draft, policy, command, note)
         case CommandKind.REPLY:
             _reply(draft, policy, command)
         case CommandKind.FOLLOW_UP_DONE:
@@ -166,7 +166,7 @@ def _carry_out(
         case CommandKind.ABSORBED:
             merging.absorbed(draft, policy, command)
         case CommandKind.FORWARD:
-            intake.forwarded(draft, policy, command)
+            forwarding.forwarded(draft, policy, command)
         case CommandKind.AUDIT:
             audit.repair(draft, policy)
         case _:

@@ -18,6 +18,7 @@ from services.escalation.domain import (
     commands,
     escalation,
     follow_up,
+    forwarding,
     grouping,
     intake,
     lifecycle,
@@ -140,20 +141,27 @@ def _feedback(
     if route.case is None:
         drafts = _open(item, route, now, origin, policy)
     else:
-        draft = Draft(route.case, now, origin)
-        drafts = [draft]
-        if draft.case.state is CaseState.MERGED:
-            merging.forward(draft, intake.reference(item, route.cause))
-            sent = grouping.Route(OutcomeKind.FORWARDED, cause=route.cause)
-            outcome = _outcome(item, sent, (draft.case,), now)
-            return Decision(outcome=outcome, sent=tuple(draft.sent))
-        if route.kind is OutcomeKind.CASE_REOPENED:
-            intake.reopen(draft, item, route.cause, policy)
-        elif route.cause in grouping.REFERRING or draft.case.state in Case.SETTLING:
-            intake.refer(draft, item, route.cause, policy)
-        else:
-            intake.attach(draft, item, route.cause, policy)
+        joined = [route.case]
+        if route.cause is Cause.DELETION:  # every part of a bundle shows it
+            all_parts = grouping.holders(cases.values(), feedback)
+            joined += [case for case in all_parts if case.case_id != route.case.case_id]
+        drafts = [Draft(case, now, origin) for case in joined]
+        for draft in drafts:
+            _join(draft, item, route, policy)
+        if route.case.state is CaseState.MERGED:
+            route = grouping.Route(OutcomeKind.FORWARDED, cause=route.cause)
     return _decision(drafts, policy, _outcome(item, route, [one.case for one in drafts], now))
+
+
+def _join(draft: Draft, item: FeedbackClassified, route: grouping.Route, policy: Policy) -> None:
+    if draft.case.state is CaseState.MERGED:
+        forwarding.hand_on(draft, item, route.cause)
+    elif route.kind is OutcomeKind.CASE_REOPENED:
+        intake.reopen(draft, item, route.cause, policy)
+    elif route.cause in grouping.REFERRING or draft.case.state in Case.SETTLING:
+        intake.refer(draft, item, route.cause, policy)
+    else:
+        intake.attach(draft, item, route.cause, policy)
 
 
 def _open(
@@ -161,7 +169,7 @@ def _open(
 ) -> list[Draft]:
     drafts = []
     for part, issue in enumerate(intake.parts_of(item, policy)):
-        draft = Draft(intake.new_case(item, now, part, issue), now, origin)
+        draft = Draft(intake.new_case(item, now, part, issue, route.former), now, origin)
         intake.open_case(draft, item, route.cause, policy, issue)
         drafts.append(draft)
     return drafts
@@ -274,6 +282,7 @@ def _decision(
     if not changed and not any(draft.sent for draft in drafts):
         return Decision.NOTHING
     for draft in changed:
+        clocks.rematch(draft, policy)
         audit.settle(draft, policy)
         draft.seal()
     return Decision(

@@ -35,8 +35,11 @@ _EVENT: Final = {
 
 
 def schedule(draft: Draft, policy: Policy) -> None:
-    """Promise the follow-ups of the case's severity, counted from now."""
-    for promise in policy.plan_for(draft.case).follow_ups:
+    """Promise the follow-ups of the case's severity, counted from now; else leave time to object."""
+    plan = policy.plan_for(draft.case)
+    if not plan.follow_ups:
+        draft.arm(TimerKind.CLOSE, draft.now + plan.reopen_ms)
+    for promise in plan.follow_ups:
         earlier = draft.case.follow_ups[-(MAX_FOLLOW_UPS - 1) :]
         item = FollowUp(
             number=earlier[-1].number + 1 if earlier else 1,
@@ -109,13 +112,15 @@ def close_if_settled(draft: Draft) -> bool:
         return False
     if any(item.state not in SETTLED for item in draft.case.follow_ups):
         return False
-    clocks.cancel(draft, tuple(ClockKind))
     close(draft, Cause.FOLLOW_UPS_SETTLED)
     return True
 
 
 def close(draft: Draft, cause: Cause, note: str | None = None) -> None:
-    """Close the case for good; nothing is pending but that it is forgotten one day."""
+    """Close the case: nothing is pending any more, and what was promised is waived."""
+    if draft.case.state in Case.UNRESOLVED:
+        escalation.cancel(draft)
+    clocks.cancel(draft, tuple(ClockKind))
     waive_all(draft, cause)
     draft.change(
         state=CaseState.CLOSED, closed_at=draft.now, timers=(), snoozed_until=None, wait_until=None
@@ -137,7 +142,8 @@ def _enter(
     note: str | None = None,
 ) -> FollowUp:
     """Move one follow-up to ``state``, with its event; a settled one loses its timers."""
-    entered = msgspec.structs.replace(item, state=state, changed_at=draft.now)
+    reason = (note or str(cause)) if state is FollowUpState.WAIVED else item.reason
+    entered = msgspec.structs.replace(item, state=state, changed_at=draft.now, reason=reason)
     draft.change(
         follow_ups=tuple(
             entered if other.number == item.number else other for other in draft.case.follow_ups

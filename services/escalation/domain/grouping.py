@@ -32,7 +32,7 @@ treated like any other. Items are recognised as long as their case lists them (`
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from services.escalation.domain.policy import Policy
@@ -74,12 +74,16 @@ _NO_CASE: Final = {
 
 @dataclass(frozen=True)
 class Route:
-    """What becomes of a feedback, and as what; ``case`` is the one it joins or reopens."""
+    """What becomes of a feedback, and as what; ``case`` is the one it joins or reopens.
+
+    ``former`` is a case of the same matter that is over: the new one follows it up.
+    """
 
     kind: OutcomeKind
     case: Case | None = None
     reason: NoCaseReason | None = None
     cause: Cause = Cause.FEEDBACK
+    former: Case | None = None
 
 
 def is_negative(item: FeedbackClassified) -> bool:
@@ -114,30 +118,49 @@ def standing(cases: Iterable[Case]) -> list[Case]:
 
     One that was merged into a case of another customer stands for it: it forwards.
     """
-    by_id = {case.case_id: case for case in cases}
-    live = []
-    for case in by_id.values():
-        if case.state is CaseState.MERGED and case.merged_into in by_id:
-            continue
-        if case.state is not CaseState.CLOSED:
-            live.append(case)
-    return live
+    return [case for case in cases if case.state is not CaseState.CLOSED and not _is_gone(case)]
+
+
+def _is_gone(case: Case) -> bool:
+    """Tell whether the case was merged into another one of the same customer."""
+    into = case.merged_into
+    return into is not None and ids.record_key_of_case(into) == case.record_key
 
 
 def route(cases: Collection[Case], item: FeedbackClassified, now: int, policy: Policy) -> Route:
     """Return where ``item`` belongs among the ``cases`` of its customer."""
     feedback = item.feedback
     live = standing(cases)
-    holder = _first(case for case in live if listed(case, feedback) is not None)
+    holder = _about([case for case in live if listed(case, feedback) is not None], item)
     if feedback.op is Operation.DELETE:
         return _reference(holder, Cause.DELETION, NoCaseReason.DELETED)
-    threaded = [case for case in live if _is_in_thread(case, feedback)]
+    threaded = _threaded(live, feedback)
     if feedback.origin is Origin.OWN_ECHO or (feedback.author and feedback.author.role in _OURS):
         return _reference(holder or _first(threaded), Cause.OWN_SIDE, NoCaseReason.OWN_SIDE)
     if feedback.origin not in _PEOPLE:
-        return _reference(holder or _first(threaded), Cause.MACHINE, NoCaseReason.MACHINE)
+        case = holder or _bounced(cases, feedback) or _first(threaded)
+        return _reference(case, Cause.MACHINE, NoCaseReason.MACHINE)
     revision = None if holder is None else _revision(holder, item, now, policy)
-    return revision or _message(live, threaded, item, now, policy)
+    found = revision or _message(live, threaded, item, now, policy)
+    if found.kind is OutcomeKind.CASE_OPENED:
+        return replace(found, former=_former(cases, item))
+    return found
+
+
+def holders(cases: Iterable[Case], feedback: FeedbackReceived) -> list[Case]:
+    """Return the cases that list an item: several for one that holds several matters."""
+    return [case for case in standing(cases) if listed(case, feedback) is not None]
+
+
+def _former(cases: Collection[Case], item: FeedbackClassified) -> Case | None:
+    feedback, repeat = item.feedback, repeat_of(item.feedback)
+    return _first(
+        case
+        for case in cases
+        if (feedback.thread_id is not None and case.thread_id == feedback.thread_id)
+        or (repeat is not None and _lists(case, repeat.of))
+        or listed(case, feedback) is not None
+    )
 
 
 def _reference(case: Case | None, cause: Cause, reason: NoCaseReason) -> Route:
@@ -224,9 +247,24 @@ def _is_old(feedback: FeedbackReceived, written_at: int | None, case: Case) -> b
     return written_at is not None and case.resolved_at is not None and written_at < case.resolved_at
 
 
-def _is_in_thread(case: Case, feedback: FeedbackReceived) -> bool:
+def _threaded(cases: Collection[Case], feedback: FeedbackReceived) -> list[Case]:
+    """Return the cases of a thread; those that began in it go before those that took it over."""
     thread = feedback.thread_id
-    return thread is not None and (case.thread_id == thread or thread in case.threads)
+    if thread is None:
+        return []
+    own = [case for case in cases if case.thread_id == thread]
+    return own or [case for case in cases if thread in case.threads]
+
+
+def _bounced(cases: Iterable[Case], feedback: FeedbackReceived) -> Case | None:
+    """Return the case whose message did not arrive: a closed one as well, nobody was told then."""
+    if feedback.origin is not Origin.BOUNCE_HARD or feedback.parent_id is None:
+        return None
+    return _first(
+        case
+        for case in cases
+        if not _is_gone(case) and any(said.id == feedback.parent_id for said in case.replies)
+    )
 
 
 def _lists(case: Case, feedback_id: str) -> bool:
@@ -264,6 +302,11 @@ def _unresolved(cases: Iterable[Case], item: FeedbackClassified) -> Case | None:
         ),
         default=None,
     )
+
+
+def _about(cases: Collection[Case], item: FeedbackClassified) -> Case | None:
+    """Return the part of a bundle that is about the same, else the first one."""
+    return _unresolved(cases, item) or _first(cases)
 
 
 def _first(cases: Iterable[Case]) -> Case | None:

@@ -19,19 +19,16 @@ from services.escalation.domain import (
     follow_up,
     grouping,
     lifecycle,
-    merging,
     reopening,
     replies,
     thanking,
 )
 from services.escalation.domain.case import Draft
-from services.escalation.domain.policy import Policy
-from services.escalation.domain.refuse import Refuse
+from services.escalation.domain.policy import DAY, Policy
 from services.escalation.domain.severity import RANK, higher, one_up
 from shared import ids
 from shared.events import (
     Case,
-    CaseCommand,
     CaseEventKind,
     CaseState,
     Cause,
@@ -46,7 +43,6 @@ from shared.events import (
     Operation,
     Origin,
     Reason,
-    Refusal,
     Role,
     Severity,
 )
@@ -57,6 +53,13 @@ THIRD_CONTACT: Final = 3
 _SPOKEN: Final = frozenset({Origin.HUMAN, Origin.BULK, Origin.OWN_ECHO})
 """What a person of ours may have written; an automatic answer of theirs is none."""
 
+MAX_DELAY_MS: Final = 30 * DAY
+"""How long something may have been under way: beyond that its source has the time wrong.
+
+A mail server tries for 5 days (RFC 5321, 4.5.4.1), an app store tells the reviews of a week.
+"""
+
+_CONTACTS: Final = frozenset({Cause.FEEDBACK, Cause.REPEAT_CONTACT})
 _RUNNING: Final = frozenset({
     EscalationStatus.PENDING, EscalationStatus.EXHAUSTED, EscalationStatus.ACKNOWLEDGED,
 })  # fmt: skip
@@ -76,11 +79,27 @@ def parts_of(item: FeedbackClassified, policy: Policy) -> tuple[Issue | None, ..
         if is_problem and issue.reasons and taken.isdisjoint(issue.reasons):
             issues.append(issue)
             taken.update(issue.reasons)
-    return tuple(issues[: policy.max_split]) if len(issues) > 1 else (None,)
+    if len(issues) < 2:
+        return (None,)
+    others = {reason for issue in issues[1 : policy.max_split] for reason in issue.reasons}
+    rest = tuple(r for r in item.classification.reasons if r not in others)
+    first = msgspec.structs.replace(
+        issues[0], reasons=tuple(dict.fromkeys((*issues[0].reasons, *rest)))
+    )
+    return (first, *issues[1 : policy.max_split])
 
 
-def new_case(item: FeedbackClassified, now: int, part: int = 0, issue: Issue | None = None) -> Case:
-    """Return the case that ``item``, or one issue of it, is about to open, before its first event."""
+def new_case(
+    item: FeedbackClassified,
+    now: int,
+    part: int = 0,
+    issue: Issue | None = None,
+    former: Case | None = None,
+) -> Case:
+    """Return the case that ``item``, or one issue of it, is about to open, before its first event.
+
+    It follows up the ``former`` one of the same matter; that this has been said often stays true.
+    """
     feedback, found = item.feedback, item.classification
     customer = feedback.record_key.removeprefix(f"{feedback.tenant}:")
     opening = f"{feedback.feedback_id}#{part}" if part else feedback.feedback_id
@@ -106,7 +125,13 @@ def new_case(item: FeedbackClassified, now: int, part: int = 0, issue: Issue | N
         bundle=None if issue is None else feedback.feedback_id,
         part=part,
         may_auto_respond=feedback.may_auto_respond,
+        follow_up_of=None if former is None else former.case_id,
+        reasons=() if former is None else _inherited(former),
     )
+
+
+def _inherited(former: Case) -> tuple[Reason, ...]:
+    return (Reason.REPEAT_CONTACT,) if Reason.REPEAT_CONTACT in former.reasons else ()
 
 
 def open_case(
@@ -157,7 +182,7 @@ def reopen(draft: Draft, item: FeedbackClassified, cause: Cause, policy: Policy)
     if _is_imported(item):
         escalation.hold(draft)
     else:
-        clocks.go_on(draft, policy, ClockKind.TOTAL_RESOLUTION)
+        clocks.go_on(draft, policy)
         _hear(draft, item, policy)
     draft.emit(CaseEventKind.REOPENED, cause)
     follow_up.waive_all(draft, Cause.REOPENED)
@@ -174,70 +199,64 @@ def refer(draft: Draft, item: FeedbackClassified, cause: Cause, policy: Policy) 
     resolved case. But a message of a person of ours is a reply, and a mail that says that ours did not
     arrive takes back what that reply had fulfilled.
     """
-    before = grouping.listed(draft.case, item.feedback)
-    if cause is Cause.DELETION and before is not None:
-        _list(draft, msgspec.structs.replace(before, deleted=True))
-    else:
-        _list(draft, _ref(item, cause))
+    note(draft, item, cause)
     draft.emit(CaseEventKind.FEEDBACK_ATTACHED, cause)
     feedback = item.feedback
-    if feedback.op is not Operation.CREATE or _is_imported(item):
-        return
-    ours = cause is Cause.OWN_SIDE and feedback.origin in _SPOKEN
-    if ours and feedback.author and feedback.author.role == Role.AGENT:
-        if draft.case.state not in Case.ENDED:
+    if is_reply(item, cause):
+        said_at = written_at(feedback)
+        if draft.case.state not in Case.ENDED and replies.answers(draft.case, said_at):
             replies.reply(
                 draft,
                 policy,
                 Cause.REPLY,
-                at=_said_at(feedback),
-                by=feedback.author.name or feedback.author.handle or Role.AGENT,
+                at=said_at,
+                by=speaker(feedback),
                 message_id=feedback.native_id,
                 channel=feedback.channel,
             )
             thanking.thanked(draft)
-    elif cause is Cause.MACHINE and feedback.origin is Origin.BOUNCE_HARD:
-        reopening.bounced(draft, policy, feedback.parent_id, Cause.BOUNCE)
+    elif is_bounce(item, cause):
+        said = replies.meant(draft.case, feedback.parent_id)
+        if said is not None:
+            reopening.bounced(draft, policy, said, Cause.BOUNCE)
 
 
-def reference(item: FeedbackClassified, cause: Cause) -> FeedbackRef:
-    """Return how a case lists ``item``."""
-    return _ref(item, cause)
+def note(draft: Draft, item: FeedbackClassified, cause: Cause) -> FeedbackRef:
+    """List a feedback in a case, and return how; a deletion marks what is listed."""
+    ref = grouping.listed(draft.case, item.feedback)
+    if cause is Cause.DELETION and ref is not None:
+        ref = msgspec.structs.replace(ref, deleted=True)
+    else:
+        ref = _ref(item, cause)
+    list_ref(draft, ref)
+    return ref
 
 
-def forwarded(draft: Draft, policy: Policy, command: CaseCommand) -> None:
-    """A case that was merged into this one hands on what came in for it."""
-    ref = command.feedback
-    if ref is None:
-        raise Refuse(Refusal.MISSING, "feedback")
-    if draft.case.state is CaseState.MERGED:
-        merging.forward(draft, ref)
-        draft.emit(CaseEventKind.FEEDBACK_ATTACHED, Cause.MERGED, detail="forwarded")
-        return
-    before = draft.case
-    _list(draft, ref)
-    contact = ref.cause not in grouping.REFERRING
-    settled = before.state not in Case.UNRESOLVED
-    if settled and contact:
-        reopening.take_up(draft, policy)
-        clocks.go_on(draft, policy, ClockKind.TOTAL_RESOLUTION)
-    draft.change(feedback_count=before.feedback_count + contact)
-    raised = contact and higher(before.severity, ref.severity) is not before.severity
-    if raised:
-        draft.change(severity=ref.severity, set_by=None)
-        clocks.retarget(draft, policy, raised=True)
-    if contact:
-        lifecycle.customer_answered(draft, policy)
-        if before.waiting_since is None:
-            draft.change(waiting_since=ref.received_at)
-            clocks.start(draft, policy, ClockKind.NEXT_RESPONSE, ref.feedback_id, ref.received_at)
-    kind = CaseEventKind.REOPENED if settled and contact else CaseEventKind.FEEDBACK_ATTACHED
-    draft.emit(kind, Cause.MERGED)
-    if settled and contact:
-        follow_up.waive_all(draft, Cause.REOPENED)
-        escalation.start(draft, policy, Cause.REOPENED)
-    elif raised:
-        lifecycle.escalate(draft, policy, Cause.SEVERITY_RAISED)
+def is_reply(item: FeedbackClassified, cause: Cause) -> bool:
+    """Tell whether a person of ours has answered the customer."""
+    author = item.feedback.author
+    spoken = cause is Cause.OWN_SIDE and item.feedback.origin in _SPOKEN and _is_news(item)
+    return spoken and author is not None and author.role == Role.AGENT
+
+
+def is_bounce(item: FeedbackClassified, cause: Cause) -> bool:
+    """Tell whether a message of ours could not be delivered."""
+    return cause is Cause.MACHINE and item.feedback.origin is Origin.BOUNCE_HARD and _is_news(item)
+
+
+def speaker(feedback: FeedbackReceived) -> str:
+    """Return who of ours has written."""
+    author = feedback.author
+    return (author and (author.name or author.handle)) or Role.AGENT
+
+
+def written_at(feedback: FeedbackReceived) -> int:
+    """Return when something of ours was written; a time in the future is when it came in."""
+    return min(feedback.occurred_at or feedback.received_at, feedback.received_at)
+
+
+def _is_news(item: FeedbackClassified) -> bool:
+    return item.feedback.op is Operation.CREATE and not _is_imported(item)
 
 
 def _add(draft: Draft, item: FeedbackClassified, cause: Cause, issue: Issue | None = None) -> bool:
@@ -253,27 +272,28 @@ def _add(draft: Draft, item: FeedbackClassified, cause: Cause, issue: Issue | No
         repeated = contact and contacts >= THIRD_CONTACT and Reason.REPEAT_CONTACT not in reasons
         if repeated:
             reasons = (*reasons, Reason.REPEAT_CONTACT)
-    _list(draft, _ref(item, cause, issue))
+    list_ref(draft, _ref(item, cause, issue))
     draft.change(feedback_count=count, reasons=reasons)
     return repeated
 
 
 def _said_at(feedback: FeedbackReceived) -> int:
-    """Return when something was said: a time in the future is when it came in."""
-    if feedback.occurred_at is None:
-        return feedback.received_at
-    return min(feedback.occurred_at, feedback.received_at)
+    """Return when the customer said it; a time that cannot be right is when it came in."""
+    said_at, received_at = feedback.occurred_at, feedback.received_at
+    if said_at is None or not received_at - MAX_DELAY_MS <= said_at <= received_at:
+        return received_at
+    return said_at
+
+
+def _asks(item: FeedbackClassified) -> bool:
+    """Tell whether it wants an answer: thanks do not, nor does history."""
+    thanks = item.classification.kind is Kind.PRAISE and not grouping.is_negative(item)
+    return not thanks and not _is_imported(item)
 
 
 def _start_clocks(draft: Draft, item: FeedbackClassified, policy: Policy) -> None:
     said_at = min(_said_at(item.feedback), draft.now)
-    name = item.feedback.feedback_id
-    draft.change(waiting_since=said_at)
-    if draft.case.part == 0:
-        clocks.start(draft, policy, ClockKind.RECEIPT, name, draft.now)
-    clocks.start(draft, policy, ClockKind.FIRST_RESPONSE, name, said_at)
-    for kind in clocks.RESOLUTION:
-        clocks.start(draft, policy, kind, name, draft.now)
+    replies.promise(draft, policy, item.feedback.feedback_id, said_at)
 
 
 def _join_team(draft: Draft, policy: Policy, *, thanks: bool) -> None:
@@ -286,19 +306,16 @@ def _join_team(draft: Draft, policy: Policy, *, thanks: bool) -> None:
 
 def _hear(draft: Draft, item: FeedbackClassified, policy: Policy) -> None:
     """The customer has said something: it wants an answer, and a wait for the customer is over."""
-    if item.classification.kind is Kind.PRAISE and not grouping.is_negative(item):
-        return  # thanks ask for nothing
+    if not _asks(item):
+        return
     lifecycle.customer_answered(draft, policy)
     said_at = min(_said_at(item.feedback), draft.now)
     if draft.case.waiting_since is None:
         draft.change(waiting_since=said_at)
-    answering = (ClockKind.FIRST_RESPONSE, ClockKind.NEXT_RESPONSE, ClockKind.THANK_YOU)
-    if not any(clocks.is_live(draft, kind) for kind in answering):
-        name = item.feedback.feedback_id
-        clocks.start(draft, policy, ClockKind.NEXT_RESPONSE, name, said_at)
+    clocks.start(draft, policy, ClockKind.NEXT_RESPONSE, item.feedback.feedback_id, said_at)
 
 
-def _list(draft: Draft, ref: FeedbackRef) -> None:
+def list_ref(draft: Draft, ref: FeedbackRef) -> None:
     """List ``ref`` in the place of its item's last revision, else at the end.
 
     When there are too many, the oldest goes that is no contact, else the oldest but the first.
@@ -307,7 +324,8 @@ def _list(draft: Draft, ref: FeedbackRef) -> None:
     place = next((at for at, other in enumerate(refs) if other.item == ref.item), None)
     if place is not None:
         cause = refs[place].cause if ref.cause is Cause.REVISION else ref.cause
-        refs[place] = msgspec.structs.replace(ref, cause=cause)
+        asked_at = refs[place].asked_at if ref.asked_at is None else ref.asked_at
+        refs[place] = msgspec.structs.replace(ref, cause=cause, asked_at=asked_at)
     else:
         refs.append(ref)
         if len(refs) > Case.MAX_REFS:
@@ -330,13 +348,14 @@ def _wake(draft: Draft, item: FeedbackClassified, policy: Policy) -> bool:
 
 def _turn_into_complaint(draft: Draft, item: FeedbackClassified, policy: Policy) -> bool:
     """A case of praise or a suggestion hears a complaint: from now on it is one."""
-    if draft.case.kind not in policy.thanks or not grouping.is_negative(item):
+    if not thanking.is_thanks(draft.case) or not grouping.is_negative(item):
         return False
-    clocks.cancel(draft, (ClockKind.THANK_YOU,))
     draft.change(kind=item.classification.kind)
-    if not _is_imported(item):
-        _start_clocks(draft, item, policy)
-    return draft.case.kind not in policy.thanks
+    if _is_imported(item):
+        return False
+    said_at = min(_said_at(item.feedback), draft.now)
+    thanking.stop(draft, policy, item.feedback.feedback_id, said_at)
+    return True
 
 
 def _raise_severity(
@@ -365,7 +384,7 @@ def _raise_quietly(draft: Draft, policy: Policy) -> None:
     if case.escalation.status not in _RUNNING:
         escalation.hold(draft)
     elif case.escalation.status is EscalationStatus.ACKNOWLEDGED and not case.backfilled:
-        acknowledge.renew(draft, policy)
+        acknowledge.renew_by_severity(draft, policy)
 
 
 def _escalate(draft: Draft, item: FeedbackClassified, policy: Policy, cause: Cause) -> None:
@@ -390,6 +409,7 @@ def _ref(item: FeedbackClassified, cause: Cause, issue: Issue | None = None) -> 
         excerpt=text if len(text) <= MAX_EXCERPT else text[: MAX_EXCERPT - 1] + "…",
         item=grouping.item_of(item.feedback),
         cause=cause,
+        asked_at=_said_at(item.feedback) if cause in _CONTACTS and _asks(item) else None,
     )
 
 

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import msgspec
 
-from services.escalation.domain import acknowledge, clocks, escalation, follow_up, replies
+from services.escalation.domain import (
+    acknowledge,
+    clocks,
+    escalation,
+    follow_up,
+    replies,
+    thanking,
+)
 from services.escalation.domain.case import Draft
 from services.escalation.domain.policy import DAY, Policy
 from services.escalation.domain.refuse import Refuse
@@ -29,7 +36,6 @@ from shared.events import (
 
 ON_CUSTOMER = "customer"
 ON_THIRD_PARTY = "third_party"
-_PAUSABLE = (ClockKind.UPDATE, *clocks.RESOLUTION)
 _WAITING = {
     ON_CUSTOMER: CaseState.WAITING_CUSTOMER,
     ON_THIRD_PARTY: CaseState.WAITING_THIRD_PARTY,
@@ -59,6 +65,7 @@ def wait(draft: Draft, policy: Policy, command: CaseCommand) -> None:
         raise Refuse(Refusal.MISSING, "until: when is it looked at again?")
     if until is not None and not draft.now < until <= draft.now + limit:
         raise Refuse(Refusal.INVALID, f"until: at most {limit // 3_600_000} h from now")
+    wake(draft)
     stop_waiting(draft, policy)
     acknowledge.implied(draft, policy)
     plan = policy.plan_for(draft.case)
@@ -67,17 +74,9 @@ def wait(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     if state is CaseState.WAITING_CUSTOMER:
         for number, after_ms in enumerate(plan.nudges_ms, 1):
             draft.arm(TimerKind.NUDGE, draft.now + after_ms, ref=number)
-        if plan.no_response_ms is not None:
+        if until is None and plan.no_response_ms is not None:
             until, ref = draft.now + plan.no_response_ms, _CLOSES
-    pausing = (
-        plan.pause_for_customer
-        if state is CaseState.WAITING_CUSTOMER
-        else plan.pause_for_third_party
-    )
-    if pausing:
-        clocks.pause(draft, _PAUSABLE)
-    elif state is CaseState.WAITING_CUSTOMER:
-        clocks.pause(draft, (ClockKind.UPDATE,))
+    clocks.pause(draft, clocks.pausing(draft.case, plan))
     if until is not None:
         draft.arm(TimerKind.WAIT_END, until, ref)
     draft.change(wait_until=until)
@@ -90,7 +89,7 @@ def stop_waiting(draft: Draft, policy: Policy) -> bool:
         return False
     draft.disarm(TimerKind.NUDGE, TimerKind.WAIT_END)
     draft.change(state=acknowledge.progress(draft.case), wait_until=None)
-    clocks.resume(draft, policy, _PAUSABLE)
+    clocks.resume(draft, policy)
     acknowledge.renew(draft, policy)
     return True
 
@@ -125,11 +124,10 @@ def wait_over(draft: Draft, policy: Policy, timer: Timer) -> None:
     due_at = timer.due_at
     closes = timer.ref == _CLOSES and policy.plan_for(draft.case).no_response_ms is not None
     if closes and draft.case.state is CaseState.WAITING_CUSTOMER:
-        end(draft, Cause.NO_RESPONSE)
+        follow_up.close(draft, Cause.NO_RESPONSE)
     elif stop_waiting(draft, policy):
-        draft.emit(
-            CaseEventKind.WAIT_OVER, Cause.WAIT_OVER, at=due_at, targets=clocks.owners(draft)
-        )
+        told = clocks.owners(draft, policy.fallback)
+        draft.emit(CaseEventKind.WAIT_OVER, Cause.WAIT_OVER, at=due_at, targets=told)
 
 
 def clarify(draft: Draft, policy: Policy, command: CaseCommand) -> None:
@@ -199,16 +197,17 @@ def resolve(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     if not clocks.is_live(draft, ClockKind.UPDATE):
         # From now on the promise is to tell the customer.
         clocks.start(draft, policy, ClockKind.UPDATE, f"resolution-{draft.now}", draft.now)
-    plan = policy.plan_for(draft.case)
-    if not plan.follow_ups:
-        draft.arm(TimerKind.CLOSE, draft.now + plan.reopen_ms)
     draft.emit(CaseEventKind.RESOLVED, Cause.COMMAND, note=note_of(command))
     follow_up.schedule(draft, policy)
 
 
 def communicate(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     """The customer was told how it was resolved; the author of a suggestion, what became of it."""
-    suggestion = draft.case.kind is Kind.SUGGESTION and draft.case.state in Case.UNRESOLVED
+    suggestion = (
+        draft.case.kind is Kind.SUGGESTION
+        and thanking.is_thanks(draft.case)
+        and draft.case.state in Case.UNRESOLVED
+    )
     if draft.case.state is not CaseState.RESOLVED and not suggestion:
         raise Refuse(Refusal.WRONG_STATE, f"the case is {draft.case.state}, not resolved")
     if suggestion and draft.case.verdict is None:
@@ -226,7 +225,7 @@ def communicate(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     draft.emit(CaseEventKind.COMMUNICATED, Cause.COMMAND, note=note_of(command))
     if suggestion:
         escalation.cancel(draft)
-        end(draft, Cause.THANKED)
+        follow_up.close(draft, Cause.THANKED)
     else:
         follow_up.close_if_settled(draft)
 
@@ -254,23 +253,16 @@ def close(draft: Draft, _: Policy, command: CaseCommand) -> None:
             raise Refuse(Refusal.NOT_ALLOWED, "follow-ups are open: settle or waive them")
         if not reason and not follow_up.is_told(case):
             raise Refuse(Refusal.MISSING, "note: the customer was not told; why is that right?")
-        end(draft, Cause.COMMAND, note=note_of(command))
-    elif case.state is CaseState.WAITING_CUSTOMER and reason:
-        end(draft, Cause.NO_RESPONSE, note=note_of(command))
-    elif case.state in Case.UNRESOLVED and case.kind is not Kind.COMPLAINT and reason:
-        end(draft, Cause.COMMAND, note=note_of(command))
-    elif case.state in Case.ENDED:
-        raise Refuse(Refusal.WRONG_STATE, f"the case is {case.state}")
-    else:
-        raise Refuse(Refusal.WRONG_STATE, "resolve it first; what is no complaint needs a note")
-
-
-def end(draft: Draft, cause: Cause, note: str | None = None) -> None:
-    """Close the case: nothing is pending any more, what was promised is waived."""
-    if draft.case.state in Case.UNRESOLVED:
-        escalation.cancel(draft)
-    clocks.cancel(draft, tuple(ClockKind))
-    follow_up.close(draft, cause, note)
+        follow_up.close(draft, Cause.COMMAND, note_of(command))
+        return
+    _need_unresolved(draft)
+    unanswered = case.state is CaseState.WAITING_CUSTOMER
+    if not unanswered and case.kind is Kind.COMPLAINT:
+        raise Refuse(Refusal.WRONG_STATE, "a complaint is to be resolved first")
+    if not reason:
+        raise Refuse(Refusal.MISSING, "note: why is it over?")
+    cause = Cause.NO_RESPONSE if unanswered else Cause.COMMAND
+    follow_up.close(draft, cause, note_of(command))
 
 
 def note(draft: Draft, _: Policy, command: CaseCommand) -> None:
@@ -283,6 +275,8 @@ def note(draft: Draft, _: Policy, command: CaseCommand) -> None:
 def snooze(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     """Hold the ladder for a while; the clocks run on."""
     _need_unresolved(draft)
+    if draft.case.state in acknowledge.WAITING:
+        raise Refuse(Refusal.WRONG_STATE, f"the case is {draft.case.state}: nobody is paged")
     limit = policy.plan_for(draft.case).snooze_ms
     if not limit:
         raise Refuse(Refusal.NOT_ALLOWED, f"a {draft.case.severity} case cannot be snoozed")
@@ -335,11 +329,15 @@ def _clarified(draft: Draft, command: CaseCommand) -> Clarification | None:
     if given is None:
         return None
     whole = Clarification(
-        asked=given.asked or before.asked,
-        answered=given.answered or before.answered,
-        not_needed=given.not_needed,
+        asked=_said(given.asked) or before.asked,
+        answered=_said(given.answered) or before.answered,
+        not_needed=_said(given.not_needed),
     )
     return whole if whole.not_needed or (whole.asked and whole.answered) else None
+
+
+def _said(text: str | None) -> str | None:
+    return text if text and text.strip() else None
 
 
 def _progress(draft: Draft, policy: Policy) -> None:

@@ -9,11 +9,18 @@ Two that are merged into each other at the same moment refuse each other: no cyc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
-from services.escalation.domain import clocks, escalation, lifecycle
+from services.escalation.domain import (
+    clocks,
+    escalation,
+    follow_up,
+    lifecycle,
+    reopening,
+    thanking,
+)
 from services.escalation.domain.case import Draft
 from services.escalation.domain.policy import Policy
 from services.escalation.domain.refuse import Refuse
@@ -27,6 +34,7 @@ from shared.events import (
     Cause,
     ClockKind,
     CommandKind,
+    Escalation,
     FeedbackRef,
     Refusal,
 )
@@ -34,6 +42,23 @@ from shared.events import (
 MAX_ALIASES: Final = 64
 SYSTEM: Final = "tocsin"
 """Actor of what cases say to each other."""
+
+_UNSAID: Final[Mapping[str, object]] = {
+    "timers": (),
+    "commands": (),
+    "refused": (),
+    "clocks": (),
+    "follow_ups": (),
+    "replies": (),
+    "escalation": Escalation(),
+    "clarification": None,
+    "offer": None,
+    "outcome": None,
+    "resolution": None,
+}
+"""What a survivor of another customer does not need to know: a command has to fit a record."""
+
+T = TypeVar("T")
 
 
 def merge(
@@ -54,17 +79,17 @@ def merge(
     if into == case.case_id:
         raise Refuse(Refusal.CYCLE, "into: the case itself")
     if key != case.record_key:
-        _hand_over(draft, into)
+        _hand_over(draft, command, into)
         return None
     survivor = _survivor(cases, into)
     if survivor.case_id == case.case_id:
         raise Refuse(Refusal.CYCLE, f"into: {into} was merged into this case")
-    if survivor.state is CaseState.CLOSED:
-        raise Refuse(Refusal.WRONG_STATE, f"into: {survivor.case_id} is closed")
+    if (why := _why_not(survivor, case)) is not None:
+        raise Refuse(why[0], f"into: {why[1]}")
     other = Draft(survivor, draft.now, draft.origin)
     _take_over(other, policy, case)
     _become(draft, survivor.case_id)
-    draft.emit(CaseEventKind.MERGED, Cause.COMMAND, note=command.note, detail=survivor.case_id)
+    _say_merged(draft, command)
     return other
 
 
@@ -73,27 +98,26 @@ def absorb(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     loser = command.case
     if loser is None:
         raise Refuse(Refusal.MISSING, "case")
-    refused = _why_not(draft.case, loser)
-    if refused is not None:
-        draft.send(_answer(draft.case, command, loser.case_id, refused, draft.now))
-        raise Refuse(refused, f"{loser.case_id} cannot be merged into this case")
+    if (why := _why_not(draft.case, loser)) is not None:
+        draft.send(_answer(command, loser.case_id, ": ".join(why), draft.now))
+        raise Refuse(*why)
     _take_over(draft, policy, loser)
 
 
 def unknown_survivor(command: CaseCommand, now: int) -> CaseCommand | None:
-    """Return the answer to an ``absorb`` for a case that does not exist (any more)."""
-    if command.kind is not CommandKind.ABSORB or command.case is None:
-        return None
-    other = msgspec.structs.replace(command.case, case_id=command.case_id)
-    return _answer(other, command, command.case.case_id, Refusal.UNKNOWN_CASE, now)
+    """Return the answer to another case that hands something over to one that does not exist."""
+    if command.kind is CommandKind.ABSORB and command.case is not None:
+        return _answer(command, command.case.case_id, Refusal.UNKNOWN_CASE, now)
+    if command.kind is CommandKind.FORWARD and command.into:
+        return _answer(command, command.into, Refusal.UNKNOWN_CASE, now)
+    return None
 
 
 def absorbed(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     """The other case could not take this one over: it goes on, from the first step."""
     if draft.case.merged_into != command.into:
         raise Refuse(Refusal.WRONG_STATE, "the case was not merged into that one")
-    _undo(draft, Cause.MERGED, command.note or "")
-    _go_on(draft, policy)
+    _undo(draft, policy, Cause.MERGED, lifecycle.note_of(command) or "")
 
 
 def unmerge(draft: Draft, policy: Policy, _: CaseCommand) -> None:
@@ -103,26 +127,7 @@ def unmerge(draft: Draft, policy: Policy, _: CaseCommand) -> None:
         raise Refuse(Refusal.WRONG_STATE, "the case is not merged")
     if draft.now - case.closed_at > policy.unmerge_ms:
         raise Refuse(Refusal.NOT_ALLOWED, "it was merged too long ago")
-    _undo(draft, Cause.COMMAND, "")
-    _go_on(draft, policy)
-
-
-def forward(draft: Draft, ref: FeedbackRef) -> None:
-    """Tell the case that goes on for this one what came in for it; without an event."""
-    into = draft.case.merged_into
-    if into is None:
-        return
-    draft.send(
-        CaseCommand(
-            command_id=ids.digest(draft.case.tenant, "forward", into, ref.feedback_id),
-            tenant=draft.case.tenant,
-            case_id=into,
-            kind=CommandKind.FORWARD,
-            actor=SYSTEM,
-            at=draft.now,
-            feedback=ref,
-        )
-    )
+    _undo(draft, policy, Cause.COMMAND)
 
 
 def _survivor(cases: Mapping[str, Case], into: str) -> Case:
@@ -141,83 +146,128 @@ def _survivor(cases: Mapping[str, Case], into: str) -> Case:
     raise Refuse(Refusal.CYCLE, f"into: the merges of {into} go round in a circle")
 
 
-def _hand_over(draft: Draft, into: str) -> None:
-    snapshot = msgspec.structs.replace(draft.case, timers=(), commands=(), refused=())
+def _hand_over(draft: Draft, command: CaseCommand, into: str) -> None:
+    case = draft.case
     draft.send(
         CaseCommand(
-            command_id=ids.digest(
-                snapshot.tenant, "absorb", snapshot.case_id, into, str(snapshot.case_seq)
-            ),
-            tenant=snapshot.tenant,
+            command_id=ids.digest(case.tenant, "absorb", case.case_id, into, str(case.case_seq)),
+            tenant=case.tenant,
             case_id=into,
             kind=CommandKind.ABSORB,
             actor=SYSTEM,
             at=draft.now,
-            case=snapshot,
-            into=snapshot.case_id,
+            case=msgspec.structs.replace(case, **_UNSAID),
+            into=case.case_id,
         )
     )
     _become(draft, into)
-    draft.emit(CaseEventKind.MERGED, Cause.COMMAND, detail=into)
+    _say_merged(draft, command)
 
 
-def _answer(
-    survivor: Case, command: CaseCommand, loser: str, refusal: Refusal, now: int
-) -> CaseCommand:
+def _answer(command: CaseCommand, loser: str, why: str, now: int) -> CaseCommand:
     return CaseCommand(
-        command_id=ids.digest(survivor.tenant, "absorbed", command.command_id),
-        tenant=survivor.tenant,
+        command_id=ids.digest(command.tenant, "absorbed", command.command_id),
+        tenant=command.tenant,
         case_id=loser,
         kind=CommandKind.ABSORBED,
         actor=SYSTEM,
         at=now,
-        into=survivor.case_id,
-        note=str(refusal),
+        into=command.case_id,
+        note=why,
     )
 
 
-def _why_not(survivor: Case, loser: Case) -> Refusal | None:
+def _why_not(survivor: Case, loser: Case) -> tuple[Refusal, str] | None:
+    """Return why the one cannot take over the other; what is open must not end up in what is not."""
+    name = survivor.case_id
     if survivor.tenant != loser.tenant:
-        return Refusal.OTHER_TENANT
-    if loser.case_id in {survivor.merged_into, survivor.case_id}:
-        return Refusal.CYCLE
-    return Refusal.WRONG_STATE if survivor.state in Case.ENDED else None
+        return Refusal.OTHER_TENANT, f"{name} is a case of another tenant"
+    if loser.case_id in {survivor.merged_into, name}:
+        return Refusal.CYCLE, f"{name} is merged into this very case"
+    if survivor.state is CaseState.MERGED:
+        return Refusal.WRONG_STATE, f"{name} is merged into {survivor.merged_into}"
+    if survivor.state is CaseState.CLOSED:
+        return Refusal.WRONG_STATE, f"{name} is closed"
+    if loser.state in Case.UNRESOLVED and survivor.state in Case.SETTLING:
+        return Refusal.WRONG_STATE, f"{name} is {survivor.state}: reopen it first"
+    return None
 
 
 def _take_over(draft: Draft, policy: Policy, loser: Case) -> None:
     """Earliest opening, highest severity, all that was said; the clocks stay the survivor's.
 
-    But the oldest question that nobody has answered counts, whoever asked it.
+    But the oldest question that nobody has answered counts, whoever asked it; and a survivor that was
+    quiet, as imported history or as thanks, is quiet no longer if the other one was not.
     """
     case = draft.case
     severity = higher(case.severity, loser.severity)
+    raised = severity is not case.severity
+    turned = thanking.is_thanks(case) and not thanking.is_thanks(loser)
+    woken = case.backfilled and not loser.backfilled
     listed = {ref.item or ref.feedback_id for ref in case.feedback}
     added = [ref for ref in loser.feedback if (ref.item or ref.feedback_id) not in listed]
-    together = sorted((*case.feedback, *added), key=lambda ref: (ref.received_at, ref.feedback_id))
-    aliases = dict.fromkeys((*case.aliases, *loser.aliases, loser.case_id))
-    aliases.pop(case.case_id, None)  # what was merged into the other one before, and taken out
-    asked = [at for at in (case.waiting_since, loser.waiting_since) if at is not None]
+    count = len(added) if loser.case_id in case.aliases else loser.feedback_count
     draft.change(
         opened_at=min(case.opened_at, loser.opened_at),
         severity=severity,
-        reasons=tuple(dict.fromkeys((*case.reasons, *loser.reasons))),
-        feedback=(together[0], *together[1:][-(Case.MAX_REFS - 1) :]) if together else (),
-        feedback_count=case.feedback_count + loser.feedback_count,
-        aliases=tuple(aliases)[-MAX_ALIASES:],
+        set_by=loser.set_by if raised else case.set_by,
+        kind=loser.kind if turned else case.kind,
+        reasons=_together(case.reasons, loser.reasons),
+        themes=_together(case.themes, loser.themes),
+        feedback=_in_order((*case.feedback, *added)),
+        feedback_count=case.feedback_count + count,
+        aliases=_aliases(case, loser),
         threads=_threads(case, loser),
-        waiting_since=min(asked, default=None),
+        legal_hold=case.legal_hold or loser.legal_hold,
+        may_auto_respond=case.may_auto_respond and loser.may_auto_respond,
+        backfilled=case.backfilled and loser.backfilled,
     )
-    waits = draft.case.waiting_since
-    answering = clocks.is_live(draft, ClockKind.FIRST_RESPONSE) or clocks.is_live(
-        draft, ClockKind.NEXT_RESPONSE
-    )
-    if waits is not None and not answering and case.state in Case.UNRESOLVED:
-        clocks.start(draft, policy, ClockKind.NEXT_RESPONSE, f"merged-{loser.case_id}", waits)
-    if severity is not case.severity:
+    if case.state in Case.UNRESOLVED and not draft.case.backfilled:
+        _promise_as_before(draft, policy, loser, anew=turned or woken)
+    if raised:
         clocks.retarget(draft, policy, raised=True)
     draft.emit(CaseEventKind.ABSORBED, Cause.MERGED, detail=loser.case_id)
-    if severity is not case.severity and case.state in Case.UNRESOLVED and not case.backfilled:
-        lifecycle.escalate(draft, policy, Cause.SEVERITY_RAISED)
+    loud = case.state in Case.UNRESOLVED and not draft.case.backfilled
+    if loud and (raised or turned or woken):
+        cause = Cause.SEVERITY_RAISED if raised else Cause.MERGED
+        lifecycle.escalate(draft, policy, cause)
+
+
+def _promise_as_before(draft: Draft, policy: Policy, loser: Case, *, anew: bool) -> None:
+    """Whoever waits for an answer waits no longer than without the merge."""
+    name = f"merged-{loser.case_id}"
+    asked = [at for at in (draft.case.waiting_since, loser.waiting_since) if at is not None]
+    waits = min(asked, default=None)
+    if anew:
+        thanking.stop(draft, policy, name, draft.now if waits is None else waits)
+    if loser.waiting_since is None or waits is None:
+        return
+    draft.change(waiting_since=waits)
+    lifecycle.customer_answered(draft, policy)
+    kind = ClockKind.NEXT_RESPONSE
+    for clock in draft.case.clocks:
+        if clock.kind in clocks.RESPONSES and clock.state in clocks.LIVE:
+            if clock.started_at <= waits:
+                return
+            kind = clock.kind
+            clocks.withdraw(draft, kind, clock.instance)
+    clocks.start(draft, policy, kind, name, waits)
+
+
+def _together(one: tuple[T, ...], other: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys((*one, *other)))
+
+
+def _in_order(refs: tuple[FeedbackRef, ...]) -> tuple[FeedbackRef, ...]:
+    """Return the references by age: when there are too many, the first one and the latest."""
+    by_age = sorted(refs, key=lambda ref: (ref.received_at, ref.feedback_id))
+    return (*by_age[:1], *by_age[1:][-(Case.MAX_REFS - 1) :])
+
+
+def _aliases(case: Case, loser: Case) -> tuple[str, ...]:
+    aliases = dict.fromkeys((*case.aliases, *loser.aliases, loser.case_id))
+    aliases.pop(case.case_id, None)  # what was merged into the other one before, and taken out
+    return tuple(aliases)[-MAX_ALIASES:]
 
 
 def _threads(case: Case, loser: Case) -> tuple[str, ...]:
@@ -228,6 +278,7 @@ def _threads(case: Case, loser: Case) -> tuple[str, ...]:
 
 def _become(draft: Draft, into: str) -> None:
     """Make the case one that points to ``into``; nothing of its own is pending any more."""
+    follow_up.waive_all(draft, Cause.MERGED)
     escalation.cancel(draft)
     clocks.cancel(draft, tuple(ClockKind))
     draft.change(
@@ -240,19 +291,24 @@ def _become(draft: Draft, into: str) -> None:
     )
 
 
-def _go_on(draft: Draft, policy: Policy) -> None:
-    """Let the clocks run on that were running, and the ladder begin anew."""
-    case = draft.case
-    if case.backfilled or case.state not in Case.UNRESOLVED:
-        return
-    clocks.restore(draft, policy)
-    escalation.start(draft, policy, Cause.REOPENED)
+def _say_merged(draft: Draft, command: CaseCommand) -> None:
+    draft.emit(
+        CaseEventKind.MERGED,
+        Cause.COMMAND,
+        note=lifecycle.note_of(command),
+        detail=draft.case.merged_into or "",
+    )
 
 
-def _undo(draft: Draft, cause: Cause, detail: str) -> None:
-    settled = draft.case.resolved_at is not None
+def _undo(draft: Draft, policy: Policy, cause: Cause, detail: str = "") -> None:
+    """Let the case stand alone: as it was if it had been settled, else open, from the first step.
+
+    What came in for it meanwhile, and was handed on, it has heard itself now.
+    """
+    case, merged_at = draft.case, draft.case.closed_at or draft.now
+    settled = CaseState.RESOLVED if case.communicated_at is None else CaseState.COMMUNICATED
     draft.change(
-        state=CaseState.RESOLVED if settled else CaseState.OPEN,
+        state=CaseState.OPEN if case.resolved_at is None else settled,
         merged_into=None,
         closed_at=None,
         acknowledged_at=None,
@@ -260,3 +316,20 @@ def _undo(draft: Draft, cause: Cause, detail: str) -> None:
         timers=(),
     )
     draft.emit(CaseEventKind.UNMERGED, cause, detail=detail)
+    if case.backfilled:
+        return
+    clocks.restore(draft, policy)
+    heard = [r for r in case.feedback if r.asked_at is not None and r.received_at >= merged_at]
+    if draft.case.state in Case.SETTLING and heard:
+        reopening.take_up(draft, policy)
+        clocks.go_on(draft, policy)
+        draft.emit(CaseEventKind.REOPENED, cause)
+    if heard:
+        asked_at = heard[0].asked_at or draft.now
+        if draft.case.waiting_since is None:
+            draft.change(waiting_since=asked_at)
+        clocks.start(draft, policy, ClockKind.NEXT_RESPONSE, heard[0].feedback_id, asked_at)
+    if draft.case.state in Case.SETTLING:
+        follow_up.schedule(draft, policy)
+    elif not thanking.is_thanks(draft.case):
+        escalation.start(draft, policy, Cause.REOPENED)

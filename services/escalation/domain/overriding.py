@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.escalation.domain import acknowledge, clocks, escalation, lifecycle
+from services.escalation.domain import acknowledge, clocks, escalation, lifecycle, thanking
 from services.escalation.domain.case import Draft
 from services.escalation.domain.policy import Policy
 from services.escalation.domain.refuse import Refuse
@@ -14,7 +14,6 @@ from shared.events import (
     CaseState,
     Cause,
     Refusal,
-    TimerKind,
 )
 
 
@@ -31,7 +30,7 @@ def correct(draft: Draft, policy: Policy, command: CaseCommand) -> None:
         raise Refuse(Refusal.MISSING, "severity")
     if after is before and command.kind_is in {None, draft.case.kind} and not command.reasons:
         raise Refuse(Refusal.INVALID, f"severity: the case is {before} already")
-    raised = RANK[after] > RANK[before]
+    raised, thanks = RANK[after] > RANK[before], thanking.is_thanks(draft.case)
     draft.change(
         severity=after,
         set_by=command.actor,
@@ -40,6 +39,8 @@ def correct(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     )
     if after is not before:
         clocks.retarget(draft, policy, raised=raised)
+    if thanking.is_thanks(draft.case) is not thanks and draft.case.state in Case.UNRESOLVED:
+        _change_promise(draft, policy, thanks=not thanks)
     draft.emit(
         CaseEventKind.SEVERITY_CORRECTED,
         Cause.COMMAND,
@@ -48,20 +49,30 @@ def correct(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     )
     if draft.case.state not in Case.UNRESOLVED or draft.case.backfilled:
         return
-    if raised:
+    if raised or (thanks and not thanking.is_thanks(draft.case)):
         lifecycle.escalate(draft, policy, Cause.SEVERITY_RAISED)
-    elif draft.is_armed(TimerKind.ACK_EXPIRY) or draft.case.state is CaseState.ACKNOWLEDGED:
-        acknowledge.renew(draft, policy)
+    elif after is not before and draft.case.state is not CaseState.OPEN:
+        acknowledge.renew_by_severity(draft, policy)
+
+
+def _change_promise(draft: Draft, policy: Policy, *, thanks: bool) -> None:
+    name = f"corrected-{draft.now}"
+    if thanks:
+        thanking.start(draft, policy, name)
+    elif not draft.case.backfilled:
+        asked_at = draft.case.waiting_since
+        thanking.stop(draft, policy, name, draft.now if asked_at is None else asked_at)
 
 
 def reapply(draft: Draft, policy: Policy, command: CaseCommand) -> None:
-    """Let the policy of today count for the running clocks, and for the next epoch."""
+    """Let the policy of today count at once: for the running clocks, and for the rest of the epoch."""
     if draft.case.state in Case.ENDED:
         raise Refuse(Refusal.WRONG_STATE, f"the case is {draft.case.state}")
     if not (command.note or "").strip():
         raise Refuse(Refusal.MISSING, "note: the reason")
     clocks.retarget(draft, policy, raised=False, anew=True)
-    escalation.move(draft, ladder=policy.ladder_for(draft.case))
+    if draft.case.escalation.ladder is not None:
+        escalation.move(draft, ladder=policy.ladder_for(draft.case))
     draft.emit(CaseEventKind.REAPPLIED, Cause.COMMAND, note=lifecycle.note_of(command))
 
 

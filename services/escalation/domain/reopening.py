@@ -9,6 +9,7 @@ from services.escalation.domain import (
     follow_up,
     lifecycle,
     replies,
+    thanking,
 )
 from services.escalation.domain.case import Draft
 from services.escalation.domain.policy import Policy
@@ -19,8 +20,8 @@ from shared.events import (
     CaseEventKind,
     CaseState,
     Cause,
-    ClockKind,
     Refusal,
+    Reply,
     TimerKind,
 )
 
@@ -43,7 +44,6 @@ def take_up(draft: Draft, policy: Policy) -> None:
         closed_at=None,
         investigating=False,
         reopen_count=draft.case.reopen_count + 1,
-        reopened_at=(*draft.case.reopened_at, draft.now)[-MAX_REOPENINGS:],
         backfilled=False,
     )
     draft.disarm(TimerKind.CLOSE, TimerKind.REMIND, TimerKind.FORGET)
@@ -57,25 +57,31 @@ def by_hand(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     _again(draft, policy, Cause.COMMAND, lifecycle.note_of(command))
 
 
-def bounced(draft: Draft, policy: Policy, message_id: str | None, cause: Cause) -> None:
-    """Our message did not arrive; when it told the resolution, nobody was told: open again."""
-    said = replies.bounced(draft, policy, message_id, cause)
-    if said is not None and said.told and draft.case.state in Case.SETTLING:
-        _again(draft, policy, Cause.CONTACT_FAILED, None)
+def bounced(draft: Draft, policy: Policy, said: Reply, cause: Cause) -> None:
+    """Our message did not arrive; when it told the resolution, or thanked: open again."""
+    case = draft.case
+    settled = case.state in Case.SETTLING or case.state is CaseState.CLOSED
+    if settled and (said.told or thanking.is_thanks(case)):
+        take_up(draft, policy)
+        clocks.go_on(draft, policy)
+        replies.bounced(draft, policy, said, cause)
+        _announce(draft, policy, Cause.CONTACT_FAILED, None)
+    else:
+        replies.bounced(draft, policy, said, cause)
 
 
 def bounced_by_command(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     """Somebody reports that a message of ours did not arrive."""
-    seq = draft.case.case_seq
-    bounced(draft, policy, command.message_id, Cause.BOUNCE)
-    if draft.case.case_seq == seq:
+    said = replies.meant(draft.case, command.message_id, exactly=True)
+    if said is None:
         raise Refuse(Refusal.INVALID, "message_id: the case knows of no such message")
+    bounced(draft, policy, said, Cause.BOUNCE)
 
 
 def is_loop(draft: Draft, policy: Policy) -> bool:
-    """Tell whether messages reopen the case so often that two machines may be talking."""
-    lately = [at for at in draft.case.reopened_at if draft.now - at <= policy.loop_ms]
-    return len(lately) > policy.loop_reopens and not draft.case.quarantined
+    """A message reopens the case: tell whether that is so often that two machines may be talking."""
+    draft.change(reopened_at=(*draft.case.reopened_at, draft.now)[-MAX_REOPENINGS:])
+    return _lately(draft, policy) > policy.loop_reopens and not draft.case.quarantined
 
 
 def quarantine(draft: Draft, policy: Policy) -> None:
@@ -85,13 +91,22 @@ def quarantine(draft: Draft, policy: Policy) -> None:
         CaseEventKind.QUARANTINED,
         Cause.LOOP_SUSPECTED,
         targets=escalation.in_charge(draft, policy),
-        detail=f"reopened {len(draft.case.reopened_at)} times of late",
+        detail=f"reopened {_lately(draft, policy)} times of late",
     )
+
+
+def _lately(draft: Draft, policy: Policy) -> int:
+    return sum(draft.now - at <= policy.loop_ms for at in draft.case.reopened_at)
 
 
 def _again(draft: Draft, policy: Policy, cause: Cause, note: str | None) -> None:
     take_up(draft, policy)
-    clocks.go_on(draft, policy, ClockKind.TOTAL_RESOLUTION)
+    clocks.go_on(draft, policy)
+    _announce(draft, policy, cause, note)
+
+
+def _announce(draft: Draft, policy: Policy, cause: Cause, note: str | None) -> None:
     draft.emit(CaseEventKind.REOPENED, cause, note=note)
     follow_up.waive_all(draft, Cause.REOPENED)
-    escalation.start(draft, policy, Cause.REOPENED)
+    if not thanking.is_thanks(draft.case):
+        escalation.start(draft, policy, Cause.REOPENED)

@@ -1,0 +1,134 @@
+"""What comes in for a case that was merged into one of another customer is handed on to that one."""
+
+from __future__ import annotations
+
+import msgspec
+
+from services.escalation.domain import (
+    clocks,
+    follow_up,
+    grouping,
+    intake,
+    lifecycle,
+    merging,
+    reopening,
+    thanking,
+)
+from services.escalation.domain.case import Draft
+from services.escalation.domain.policy import Policy
+from services.escalation.domain.refuse import Refuse
+from services.escalation.domain.severity import higher
+from shared import ids
+from shared.events import (
+    Case,
+    CaseCommand,
+    CaseEventKind,
+    CaseState,
+    Cause,
+    ClockKind,
+    CommandKind,
+    FeedbackClassified,
+    FeedbackRef,
+    Kind,
+    Refusal,
+    Severity,
+)
+
+_CONTACTS = frozenset({Cause.FEEDBACK, Cause.REPEAT_CONTACT})
+
+
+def hand_on(draft: Draft, item: FeedbackClassified, cause: Cause) -> None:
+    """Note a feedback in the merged case, and send it to the one that goes on.
+
+    What we said ourselves, and that a message of ours did not arrive, counts there as well.
+    """
+    feedback, found = item.feedback, item.classification
+    name, ref = feedback.feedback_id, intake.note(draft, item, cause)
+    _tell(
+        draft, CommandKind.FORWARD, name, feedback=ref, kind_is=found.kind, reasons=found.reasons
+    )  # fmt: skip
+    if intake.is_reply(item, cause):
+        by, at = intake.speaker(feedback), intake.written_at(feedback)
+        _tell(draft, CommandKind.REPLY, name, actor=by, at=at, message_id=feedback.native_id)
+    elif intake.is_bounce(item, cause):
+        _tell(draft, CommandKind.BOUNCE, name, message_id=feedback.parent_id)
+    draft.emit(CaseEventKind.FEEDBACK_ATTACHED, cause, detail="forwarded")
+
+
+def forwarded(draft: Draft, policy: Policy, command: CaseCommand) -> None:
+    """Take what came in for a case that was merged into this one: as if it had come in here."""
+    ref = command.feedback
+    if ref is None:
+        raise Refuse(Refusal.MISSING, "feedback")
+    if ref in draft.case.feedback:
+        raise Refuse(Refusal.INVALID, f"feedback: {ref.feedback_id} is listed already")
+    intake.list_ref(draft, ref)
+    if draft.case.state is CaseState.MERGED:
+        fields = {"kind_is": command.kind_is, "reasons": command.reasons}
+        _tell(draft, CommandKind.FORWARD, command.command_id, feedback=ref, **fields)
+        draft.emit(CaseEventKind.FEEDBACK_ATTACHED, Cause.MERGED, detail="forwarded")
+        return
+    draft.change(feedback_count=draft.case.feedback_count + (ref.cause in _CONTACTS))
+    negative = command.kind_is in {None, Kind.COMPLAINT} or ref.severity is not Severity.LOW
+    speaks = ref.cause not in grouping.REFERRING
+    if speaks and (draft.case.state in Case.UNRESOLVED or negative or _asks(command)):
+        _hear(draft, policy, command, ref, negative=negative)
+    else:
+        draft.emit(CaseEventKind.FEEDBACK_ATTACHED, Cause.MERGED)
+
+
+def _hear(
+    draft: Draft, policy: Policy, command: CaseCommand, ref: FeedbackRef, *, negative: bool
+) -> None:
+    case = draft.case
+    settled = case.state not in Case.UNRESOLVED
+    if settled:
+        reopening.take_up(draft, policy)
+        clocks.go_on(draft, policy)
+    loop = settled and reopening.is_loop(draft, policy)
+    asked_at = draft.now if ref.asked_at is None else ref.asked_at
+    quiet = case.backfilled or thanking.is_thanks(case)
+    raised = negative and higher(case.severity, ref.severity) is not case.severity
+    if negative:
+        draft.change(reasons=tuple(dict.fromkeys((*case.reasons, *command.reasons))))
+    if raised:
+        draft.change(severity=ref.severity, set_by=None)
+        clocks.retarget(draft, policy, raised=True)
+    if quiet and negative:
+        draft.change(kind=command.kind_is or Kind.COMPLAINT, backfilled=False)
+        thanking.stop(draft, policy, ref.feedback_id, asked_at)
+    elif ref.asked_at is not None:
+        lifecycle.customer_answered(draft, policy)
+        if draft.case.waiting_since is None:
+            draft.change(waiting_since=asked_at)
+        clocks.start(draft, policy, ClockKind.NEXT_RESPONSE, ref.feedback_id, asked_at)
+    kind = CaseEventKind.REOPENED if settled else CaseEventKind.FEEDBACK_ATTACHED
+    draft.emit(kind, Cause.MERGED)
+    if settled:
+        follow_up.waive_all(draft, Cause.REOPENED)
+    if loop:
+        reopening.quarantine(draft, policy)
+    if raised:
+        draft.emit(CaseEventKind.SEVERITY_RAISED, Cause.MERGED)
+    if settled or raised or (quiet and negative):
+        lifecycle.escalate(draft, policy, Cause.REOPENED if settled else Cause.SEVERITY_RAISED)
+    elif negative:
+        lifecycle.snooze_over(draft, policy, None, Cause.FEEDBACK)
+
+
+def _asks(command: CaseCommand) -> bool:
+    return command.kind_is is Kind.QUESTION
+
+
+def _tell(draft: Draft, kind: CommandKind, name: str, **fields: object) -> None:
+    case, into = draft.case, draft.case.merged_into or ""
+    command = CaseCommand(
+        command_id=ids.digest(case.tenant, str(kind), into, name),
+        tenant=case.tenant,
+        case_id=into,
+        kind=kind,
+        actor=merging.SYSTEM,
+        at=draft.now,
+        into=case.case_id,
+    )
+    draft.send(msgspec.structs.replace(command, **fields))
