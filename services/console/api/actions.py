@@ -190,10 +190,12 @@ ACTIONS: Sequence[Action] = (
         "Say how grave the case is; downwards needs a lead",
         bodies.Corrected(severity=Severity.HIGH, reasons=(Reason.FINANCIAL_LOSS,)),
     ),
-    _plain(
+    Action(
+        "reapply",
         CommandKind.REAPPLY,
+        Because,
         "Apply the present policy to a running case",
-        "New promises.",
+        Because(note="New promises."),
         Role.LEAD,
     ),
     Action(
