@@ -698,7 +698,7 @@ class Clock(Struct, frozen=True):
     ones; ``since`` is the start of the present one (kept when fulfilled, so that a bounced reply lets
     it go on as if it had never been answered). ``due_at`` is the first instant at which the
     elapsed time is ``target_ms``, None while paused; ``next_at`` the next warning or breach. A breach
-    is recorded once and stays.
+    is recorded once and stays. With a new target it is not due before ``grace_until``.
     """
 
     kind: ClockKind
@@ -716,6 +716,7 @@ class Clock(Struct, frozen=True):
     ended_at: int | None = None
     policy: str = ""
     retargeted: bool = False
+    grace_until: int | None = None
 
 
 class ClockChangeKind(enum.StrEnum):
@@ -868,6 +869,7 @@ class FeedbackRef(Struct, frozen=True):
 
     ``item`` is what its revisions have in common: 12 hex digits over source and native id, "" in
     older events. ``cause`` says as what it joined. A revision takes the place of the one before.
+    ``asked_at``: when the customer said what wants an answer.
     """
 
     feedback_id: str
@@ -878,6 +880,7 @@ class FeedbackRef(Struct, frozen=True):
     item: str = ""
     cause: Cause = Cause.FEEDBACK
     deleted: bool = False
+    asked_at: int | None = None
 
 
 class Case(Struct, frozen=True, tag_field="type", tag="case.v1"):

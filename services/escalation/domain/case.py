@@ -129,7 +129,9 @@ class Draft:
     def seal(self) -> None:
         """Let the last event show what was changed after it; before anybody has seen it."""
         if self._own and self.events:
-            self.events[-1] = msgspec.structs.replace(self.events[-1], case=self.case)
+            last = self.events[-1]
+            changed, self._clocks = (*last.clocks, *self._clocks), []
+            self.events[-1] = msgspec.structs.replace(last, case=self.case, clocks=changed)
             self._own = False
 
     def send(self, command: CaseCommand) -> None:
@@ -160,14 +162,11 @@ class Draft:
     def put_clock(self, clock: Clock, change: ClockChange | None = None) -> None:
         """Put a clock in the place of its last state, else at the end; its change goes along."""
         clocks = self.case.clocks
-        place = next(
-            (
-                at
-                for at, one in enumerate(clocks)
-                if one.kind is clock.kind and one.instance == clock.instance
-            ),
-            len(clocks),
-        )
+        place = len(clocks)
+        for at, one in enumerate(clocks):
+            if one.kind is clock.kind and one.instance == clock.instance:
+                place = at
+                break
         self.change(clocks=(*clocks[:place], clock, *clocks[place + 1 :]))
         if change is not None:
             self._clocks.append(change)

@@ -2,13 +2,15 @@
 
 Elapsed is the measure of (active intervals ∩ working time), half-open. A paused clock accrues nothing
 by construction: its active interval has ended. Each instance breaches at most once, and a breach is
-never taken back. Source of the words: the metric events of Zendesk's ticket API (activate, pause,
-apply_sla, breach, fulfill).
+never taken back. Whatever changes a clock records first the breach that nobody has seen yet, so the
+order of polls and inputs does not matter. Source of the words: the metric events of Zendesk's ticket
+API (activate, pause, apply_sla, breach, fulfill).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import Final
 
 import msgspec
 
@@ -16,7 +18,9 @@ from services.escalation.domain.calendar import HORIZON
 from services.escalation.domain.case import Draft
 from services.escalation.domain.policy import Policy, SeverityPlan, Target
 from shared.events import (
+    Case,
     CaseEventKind,
+    CaseState,
     Cause,
     Clock,
     ClockChange,
@@ -25,32 +29,37 @@ from shared.events import (
     ClockState,
 )
 
-RESOLUTION = (ClockKind.FIRST_RESOLUTION, ClockKind.TOTAL_RESOLUTION)
-ANSWERS = (
-    ClockKind.RECEIPT,
-    ClockKind.FIRST_RESPONSE,
-    ClockKind.NEXT_RESPONSE,
-    ClockKind.THANK_YOU,
-)
-LIVE = frozenset({ClockState.RUNNING, ClockState.PAUSED})
-MAX_INTERVALS = 32
+RESOLUTION: Final = (ClockKind.FIRST_RESOLUTION, ClockKind.TOTAL_RESOLUTION)
+RESPONSES: Final = (ClockKind.FIRST_RESPONSE, ClockKind.NEXT_RESPONSE, ClockKind.THANK_YOU)
+"""What the customer waits for: of these one runs at a time."""
+
+ANSWERS: Final = (ClockKind.RECEIPT, *RESPONSES)
+LIVE: Final = frozenset({ClockState.RUNNING, ClockState.PAUSED})
+MAX_INTERVALS: Final = 32
 """Active intervals that a clock keeps. With more pauses the two with the shortest pause between them
 are joined, which counts that pause: late rather than never."""
 
 
 def start(draft: Draft, policy: Policy, kind: ClockKind, instance: str, at: int) -> None:
-    """Activate an instance at ``at``, if the plan of the case has such a clock."""
-    plan = policy.plan_for(draft.case)
-    target = plan.targets.get(kind) or _thanks(draft, policy, kind)
-    if target is None or find(draft, kind, instance) is not None:
+    """Activate an instance at ``at``, if the plan of the case has such a clock.
+
+    Each instance starts once, and no response while another one is live: what the customer says
+    meanwhile does not set the clock back. In a case that waits it may start paused.
+    """
+    case = draft.case
+    plan = policy.plan_for(case)
+    target = _target(case, policy, plan, kind)
+    if target is None or not _may_start(case.clocks, kind, instance):
         return
+    paused = kind in pausing(case, plan)
     clock = Clock(
         kind=kind,
         instance=instance,
         target_ms=target.span.ms,
         started_at=at,
-        calendar=policy.calendar_of(draft.case, target),
-        since=at,
+        calendar=policy.calendar_of(case, target),
+        state=ClockState.PAUSED if paused else ClockState.RUNNING,
+        since=None if paused else at,
         policy=draft.origin.policy,
     )
     _forget_ended(draft, kind)
@@ -70,152 +79,186 @@ def is_live(draft: Draft, kind: ClockKind) -> bool:
     return any(clock.kind is kind and clock.state in LIVE for clock in draft.case.clocks)
 
 
+def pausing(case: Case, plan: SeverityPlan) -> tuple[ClockKind, ...]:
+    """Return which clocks stand still while the case is as it is: what it waits for decides."""
+    if case.state is CaseState.WAITING_CUSTOMER:
+        return (ClockKind.UPDATE, *(RESOLUTION if plan.pause_for_customer else ()))
+    if case.state is CaseState.WAITING_THIRD_PARTY and plan.pause_for_third_party:
+        return RESOLUTION
+    return ()
+
+
 def fulfil(
-    draft: Draft,
-    policy: Policy,
-    kinds: Iterable[ClockKind],
-    at: int,
-    but: Collection[Clock] = (),
+    draft: Draft, policy: Policy, kinds: Collection[ClockKind], at: int, *, said: bool = False
 ) -> tuple[str, ...]:
     """Stop the live clocks of these kinds at ``at``; a deadline that had passed is a breach first.
+
+    ``said``: that is when we said something. It answers nothing that began later; but a receipt,
+    which begins when the worker sees the message, is not needed after an answer.
 
     Returns:
         What was fulfilled, as ``kind/instance``.
     """
     names = []
     for clock in _live(draft, kinds):
-        if clock in but:
+        if said and clock.started_at > at and clock.kind is not ClockKind.RECEIPT:
             continue
-        met = _breach_if_late(draft, clock, at)
-        done = _replace(met, state=ClockState.FULFILLED, ended_at=at, due_at=None, next_at=None)
-        _put(draft, done, ClockChangeKind.FULFILLED, at, elapsed_ms=elapsed(policy, met, at))
-        names.append(f"{clock.kind}/{clock.instance}")
+        names.append(_fulfil(draft, policy, clock, at))
     return tuple(names)
 
 
-def cancel(draft: Draft, kinds: Iterable[ClockKind]) -> None:
+def cancel(draft: Draft, kinds: Collection[ClockKind]) -> None:
     """End live clocks without fulfilling them: the promise is void."""
     for clock in _live(draft, kinds):
-        ended = _replace(
-            clock, state=ClockState.CANCELLED, ended_at=draft.now, due_at=None, next_at=None
-        )
-        _put(draft, ended, ClockChangeKind.CANCELLED, draft.now)
+        _cancel(draft, _breach_if_late(draft, clock, draft.now))
 
 
-def pause(draft: Draft, kinds: Iterable[ClockKind]) -> None:
+def withdraw(draft: Draft, kind: ClockKind, instance: str) -> None:
+    """End a clock that should never have begun; what it broke since is no broken promise."""
+    for clock in _live(draft, (kind,)):
+        if clock.instance == instance:
+            _cancel(draft, clock)
+
+
+def pause(draft: Draft, kinds: Collection[ClockKind]) -> None:
     """End the active interval of running clocks now."""
     for clock in _live(draft, kinds):
-        if clock.state is not ClockState.RUNNING:
-            continue
-        late = _breach_if_late(draft, clock, draft.now)
-        paused = _replace(
-            _closed(late, draft.now), state=ClockState.PAUSED, due_at=None, next_at=None
-        )
-        _put(draft, paused, ClockChangeKind.PAUSED, draft.now)
+        if clock.state is ClockState.RUNNING:
+            late = _breach_if_late(draft, clock, draft.now)
+            _put(draft, _paused(late, draft.now), ClockChangeKind.PAUSED, draft.now)
 
 
-def resume(draft: Draft, policy: Policy, kinds: Iterable[ClockKind]) -> None:
-    """Begin an active interval of paused clocks now."""
+def resume(draft: Draft, policy: Policy) -> None:
+    """Begin an active interval of the paused clocks now."""
     plan = policy.plan_for(draft.case)
-    for clock in _live(draft, kinds):
+    for clock in draft.case.clocks:
         if clock.state is ClockState.PAUSED:
             again = _replace(clock, state=ClockState.RUNNING, since=draft.now)
             _put(draft, _scheduled(again, policy, plan), ClockChangeKind.RESUMED, draft.now)
 
 
-def revoke(draft: Draft, policy: Policy, names: Iterable[str]) -> None:
-    """Let fulfilled clocks go on as if they had never been: what fulfilled them did not arrive."""
+def revoke(
+    draft: Draft, policy: Policy, names: Collection[str], answered_at: int | None = None
+) -> tuple[str, ...]:
+    """Let fulfilled clocks go on as if they had never been: what fulfilled them did not arrive.
+
+    Something that was said later, at ``answered_at``, and did arrive, fulfils them then. Of the
+    responses only the oldest goes on: without that reply the others would not have begun.
+
+    Returns:
+        What was fulfilled then, as ``kind/instance``.
+    """
     plan = policy.plan_for(draft.case)
-    wanted = set(names)
+    moved = []
     for clock in draft.case.clocks:
-        if f"{clock.kind}/{clock.instance}" in wanted and clock.state is ClockState.FULFILLED:
-            again = _replace(
-                clock,
-                state=ClockState.PAUSED if clock.since is None else ClockState.RUNNING,
-                ended_at=None,
-            )
-            _put(draft, _scheduled(again, policy, plan), ClockChangeKind.REVOKED, draft.now)
+        if clock.state is ClockState.FULFILLED and _name(clock) in names:
+            again = _scheduled(_revived(draft, clock, plan), policy, plan)
+            _put(draft, again, ClockChangeKind.REVOKED, draft.now)
+            if answered_at is not None:
+                moved.append(_fulfil(draft, policy, again, answered_at))
+    waited = sorted(_live(draft, RESPONSES), key=lambda clock: clock.started_at)
+    for clock in waited[1:]:
+        _cancel(draft, clock)
+    return tuple(moved)
 
 
 def restore(draft: Draft, policy: Policy) -> None:
-    """Let clocks that were cancelled run again from where they began: what voided them was undone."""
+    """Let what a merge cancelled go on from where it began: the merge was undone."""
     plan = policy.plan_for(draft.case)
-    for clock in draft.case.clocks:
-        if clock.state is ClockState.CANCELLED and clock.since is not None:
-            again = _replace(clock, state=ClockState.RUNNING, ended_at=None)
-            _put(draft, _scheduled(again, policy, plan), ClockChangeKind.REVOKED, draft.now)
+    for clock in _closed_with(draft):
+        again = _scheduled(_revived(draft, clock, plan), policy, plan)
+        _put(draft, again, ClockChangeKind.REVOKED, draft.now)
 
 
-def go_on(draft: Draft, policy: Policy, kind: ClockKind) -> None:
-    """Let a fulfilled clock run again from now on; the time since then does not count."""
-    clock = find(draft, kind)
-    if clock is None or clock.state is not ClockState.FULFILLED or clock.ended_at is None:
-        return
+def go_on(draft: Draft, policy: Policy) -> None:
+    """A settled case is taken up: its total resolution goes on, and what the closing had cancelled.
+
+    The time between does not count. Imported history gets its first promise of a resolution.
+    """
     plan = policy.plan_for(draft.case)
-    again = _replace(
-        _closed(clock, clock.ended_at), state=ClockState.RUNNING, since=draft.now, ended_at=None
-    )
-    _put(draft, _scheduled(again, policy, plan), ClockChangeKind.RESUMED, draft.now)
+    total = find(draft, ClockKind.TOTAL_RESOLUTION)
+    ended = _closed_with(draft)
+    if total is None and draft.before.backfilled:
+        name = f"reopened-{draft.now}"
+        start(draft, policy, ClockKind.TOTAL_RESOLUTION, name, draft.now)
+    elif total is not None and total.state is ClockState.FULFILLED:
+        ended.append(total)
+    for clock in ended:
+        ended_at = draft.now if clock.ended_at is None else clock.ended_at
+        again = _replace(
+            _closed(clock, ended_at), state=ClockState.RUNNING, since=draft.now, ended_at=None
+        )
+        _put(draft, _scheduled(again, policy, plan), ClockChangeKind.RESUMED, draft.now)
 
 
 def retarget(draft: Draft, policy: Policy, *, raised: bool, anew: bool = False) -> None:
     """Give live clocks the targets of the plan that the case has now; their intervals stay.
 
-    What is past at once, or nearly, falls due after the plan's grace instead; but a raised severity
-    never lengthens a deadline. ``anew``: the calendar is taken anew as well.
+    What would be over by now, or nearly, falls due after the plan's grace. A raised severity that
+    would not bring a deadline forward leaves that clock as it is. The calendar is kept, unless the
+    target names another one, counts the other kind of time, or all is taken ``anew``.
     """
     plan = policy.plan_for(draft.case)
     for clock in _live(draft, tuple(ClockKind)):
-        target = plan.targets.get(clock.kind)
-        if target is None or clock.breached_at is not None:
+        target = _target(draft.case, policy, plan, clock.kind)
+        if target is None or _breach_if_late(draft, clock, draft.now).breached_at is not None:
             continue
-        business = bool(clock.calendar)
         calendar = clock.calendar
-        if anew or target.span.business is not business:
+        named = target.calendar and target.calendar != calendar.partition("@")[0]
+        if anew or named or target.span.business is not bool(calendar):
             calendar = policy.calendar_of(draft.case, target)
-        moved = _replace(
-            clock,
-            target_ms=target.span.ms,
-            calendar=calendar,
-            policy=draft.origin.policy,
-            retargeted=True,
-        )
-        if moved.state is ClockState.RUNNING:
-            past = (p for p in plan.warn if _instant(policy, moved, p) <= draft.now)
-            moved = _scheduled(_replace(moved, warned=max(past, default=0)), policy, plan)
-        if moved.due_at is not None:
-            due_at = max(moved.due_at, draft.now + plan.grace_ms)
-            if raised and clock.due_at is not None:
-                due_at = min(due_at, clock.due_at)
-            next_at = moved.next_at if due_at == moved.due_at else due_at
-            moved = _replace(moved, due_at=due_at, next_at=next_at)
-        if (moved.target_ms, moved.calendar) != (clock.target_ms, clock.calendar):
-            _put(draft, moved, ClockChangeKind.TARGET_APPLIED, draft.now)
+        if (target.span.ms, calendar) == (clock.target_ms, clock.calendar):
+            continue
+        moved = _replace(clock, target_ms=target.span.ms, calendar=calendar, grace_until=None)
+        floor = draft.now + plan.grace_ms
+        if _deadline(policy, moved, draft.now) < floor:
+            moved = _replace(moved, grace_until=floor)
+        if raised and _deadline(policy, moved, draft.now) >= _deadline(policy, clock, draft.now):
+            continue
+        used = elapsed(policy, moved, draft.now)
+        warned = max(_passed(plan, moved, used), default=0)
+        moved = _replace(moved, warned=warned, policy=draft.origin.policy, retargeted=True)
+        _put(draft, _scheduled(moved, policy, plan), ClockChangeKind.TARGET_APPLIED, draft.now)
+
+
+def rematch(draft: Draft, policy: Policy) -> None:
+    """At the end of a decision: another pack fits the case by now, so its targets count."""
+    before, case = draft.before, draft.case
+    if not policy.packs or not before.case_seq or before.severity is not case.severity:
+        return
+    if policy.pack_for(before) is not policy.pack_for(case):
+        retarget(draft, policy, raised=False)
 
 
 def fire(draft: Draft, policy: Policy, clock: Clock) -> bool:
-    """A warning or the breach of ``clock`` is due: record the last one; tell whether it broke."""
-    if clock.due_at is not None and clock.due_at <= draft.now:
-        _breach_if_late(draft, clock, draft.now)
+    """An instant of ``clock`` has come: a warning or the breach. Tell whether it is broken now.
+
+    After a standstill only the last of its instants counts, in its turn among all deadlines.
+    """
+    plan = policy.plan_for(draft.case)
+    over = clock.due_at is not None and clock.due_at <= draft.now
+    percent, at = 100, clock.due_at or draft.now
+    if not over:
+        used = elapsed(policy, clock, draft.now)
+        percent = max((one for one in _passed(plan, clock, used) if one > clock.warned), default=0)
+        at = _instant(policy, clock, percent)
+    if not percent:  # the warnings of the plan are others than when this was scheduled
+        draft.put_clock(_scheduled(clock, policy, plan))
+    elif clock.next_at is not None and at > clock.next_at:
+        draft.put_clock(_replace(clock, next_at=at))
+    elif over:
+        _breach_if_late(draft, clock, draft.now, policy.fallback)
         return True
-    plan, at = policy.plan_for(draft.case), clock.next_at
-    percent = max(
-        (percent for percent in plan.warn if _instant(policy, clock, percent) <= draft.now),
-        default=100,
-    )
-    warned = _scheduled(_replace(clock, warned=percent), policy, plan)
-    if clock.due_at is not None and warned.next_at is not None:
-        # A deadline that a grace or a raised severity has moved stays where it is.
-        next_at = clock.due_at if warned.next_at == warned.due_at else warned.next_at
-        warned = _replace(warned, due_at=clock.due_at, next_at=min(next_at, clock.due_at))
-    _put(draft, warned, ClockChangeKind.WARNED, draft.now if at is None else at, percent=percent)
-    draft.emit(
-        CaseEventKind.CLOCK_WARNED,
-        Cause.CLOCK,
-        at=at,
-        targets=owners(draft),
-        detail=f"{clock.kind}: {percent} % of the time is over",
-    )
+    else:
+        warned = _scheduled(_replace(clock, warned=percent), policy, plan)
+        _put(draft, warned, ClockChangeKind.WARNED, at, percent=percent)
+        draft.emit(
+            CaseEventKind.CLOCK_WARNED,
+            Cause.CLOCK,
+            at=at,
+            targets=owners(draft),
+            detail=f"{clock.kind}: {percent} % of the time is over",
+        )
     return False
 
 
@@ -227,13 +270,17 @@ def owners(draft: Draft, otherwise: tuple[str, ...] = ()) -> tuple[str, ...]:
 
 def elapsed(policy: Policy, clock: Clock, at: int) -> int:
     """Return how many milliseconds of its target a clock has used up at ``at``."""
-    working = policy.time_of(clock.calendar)
-    spans = clock.intervals
-    if clock.since is not None and at > clock.since:
-        spans = (*spans, (clock.since, at))
+    spans = clock.intervals if clock.since is None else (*clock.intervals, (clock.since, at))
+    return _measure(policy, clock.calendar, spans, at)
+
+
+def _measure(policy: Policy, calendar: str, spans: Iterable[tuple[int, int]], until: int) -> int:
+    """Return the working time within ``spans``, which are in order, as far as ``until``."""
+    working = policy.time_of(calendar)
+    parts = ((begin, min(end, until)) for begin, end in spans if begin < until)
     if working is None:
-        return sum(end - begin for begin, end in spans)
-    return sum(working.elapsed(begin, end) for begin, end in spans)
+        return sum(end - begin for begin, end in parts)
+    return sum(working.elapsed(begin, end) for begin, end in parts)
 
 
 def _scheduled(clock: Clock, policy: Policy, plan: SeverityPlan) -> Clock:
@@ -242,10 +289,20 @@ def _scheduled(clock: Clock, policy: Policy, plan: SeverityPlan) -> Clock:
         return clock
     if clock.breached_at is not None:
         return _replace(clock, due_at=None, next_at=None)
+    due_at = next_at = _deadline(policy, clock, clock.since)
+    for percent in plan.warn:
+        if percent > clock.warned:
+            next_at = min(next_at, _instant(policy, clock, percent))
+            break
+    return _replace(clock, due_at=due_at, next_at=next_at)
+
+
+def _deadline(policy: Policy, clock: Clock, now: int) -> int:
+    """Return when a live clock is over; a paused one, if it goes on at ``now``."""
+    if clock.since is None:
+        clock = _replace(clock, since=now)
     due_at = _instant(policy, clock, 100)
-    percent = next((percent for percent in plan.warn if percent > clock.warned), 100)
-    next_at = due_at if percent == 100 else _instant(policy, clock, percent)
-    return _replace(clock, due_at=due_at, next_at=min(next_at, due_at))
+    return due_at if clock.grace_until is None else max(due_at, clock.grace_until)
 
 
 def _instant(policy: Policy, clock: Clock, percent: int) -> int:
@@ -256,18 +313,23 @@ def _instant(policy: Policy, clock: Clock, percent: int) -> int:
     """
     since = clock.since or clock.started_at
     left = clock.target_ms * percent // 100
-    working = policy.time_of(clock.calendar)
     if clock.intervals:
-        left -= elapsed(policy, _replace(clock, since=None), since)
+        left -= _measure(policy, clock.calendar, clock.intervals, since)
     if left <= 0:
         return since
-    if working is None:
+    if not clock.calendar:
         return since + left
-    found = working.add(since, left)
+    working = policy.time_of(clock.calendar)
+    found = since + left if working is None else working.add(since, left)
     return since + HORIZON if found is None else found
 
 
-def _breach_if_late(draft: Draft, clock: Clock, at: int) -> Clock:
+def _passed(plan: SeverityPlan, clock: Clock, used: int) -> list[int]:
+    """Return the warnings that come before ``used`` milliseconds of the target."""
+    return [one for one in plan.warn if clock.target_ms * one // 100 <= used]
+
+
+def _breach_if_late(draft: Draft, clock: Clock, at: int, otherwise: tuple[str, ...] = ()) -> Clock:
     """Record that ``clock`` ran out before ``at``, unless it did not or that is recorded already."""
     due_at = clock.due_at
     if due_at is None or clock.breached_at is not None or due_at > at:
@@ -276,12 +338,45 @@ def _breach_if_late(draft: Draft, clock: Clock, at: int) -> Clock:
     _put(draft, breached, ClockChangeKind.BREACHED, due_at)
     draft.emit(
         CaseEventKind.CLOCK_BREACHED,
-        Cause.RETARGET if clock.retargeted else Cause.CLOCK,
+        Cause.RETARGET if due_at == clock.grace_until else Cause.CLOCK,
         at=due_at,
-        targets=owners(draft),
+        targets=owners(draft, otherwise),
         detail=f"{clock.kind} is over",
     )
     return breached
+
+
+def _fulfil(draft: Draft, policy: Policy, clock: Clock, at: int) -> str:
+    at = max(at, clock.started_at)
+    met = _breach_if_late(draft, clock, at)
+    done = _replace(met, state=ClockState.FULFILLED, ended_at=at, due_at=None, next_at=None)
+    _put(draft, done, ClockChangeKind.FULFILLED, at, elapsed_ms=elapsed(policy, met, at))
+    return _name(clock)
+
+
+def _cancel(draft: Draft, clock: Clock) -> None:
+    ended = _replace(
+        clock, state=ClockState.CANCELLED, ended_at=draft.now, due_at=None, next_at=None
+    )
+    _put(draft, ended, ClockChangeKind.CANCELLED, draft.now)
+
+
+def _revived(draft: Draft, clock: Clock, plan: SeverityPlan) -> Clock:
+    """Return an ended clock as one that never ended; whether the case waits may be otherwise now."""
+    if clock.kind in pausing(draft.case, plan):
+        return _replace(_paused(clock, draft.now), ended_at=None)
+    since = draft.now if clock.since is None else clock.since
+    return _replace(clock, state=ClockState.RUNNING, since=since, ended_at=None)
+
+
+def _closed_with(draft: Draft) -> list[Clock]:
+    """Return the clocks that were cancelled when the case was closed or merged."""
+    closed_at = draft.before.closed_at
+    return [
+        clock
+        for clock in draft.case.clocks
+        if clock.state is ClockState.CANCELLED and clock.ended_at == closed_at
+    ]
 
 
 def _put(
@@ -308,15 +403,29 @@ def _put(
     )
 
 
-def _live(draft: Draft, kinds: Iterable[ClockKind]) -> list[Clock]:
-    return [clock for clock in draft.case.clocks if clock.kind in kinds and clock.state in LIVE]
+def _live(draft: Draft, kinds: Collection[ClockKind]) -> list[Clock]:
+    return [clock for clock in draft.case.clocks if clock.state in LIVE and clock.kind in kinds]
+
+
+def _may_start(clocks: tuple[Clock, ...], kind: ClockKind, instance: str) -> bool:
+    response = kind in RESPONSES
+    for clock in clocks:
+        if clock.kind is kind and clock.instance == instance:
+            return False
+        if response and clock.kind in RESPONSES and clock.state in LIVE:
+            return False
+    return True
+
+
+def _paused(clock: Clock, at: int) -> Clock:
+    return _replace(_closed(clock, at), state=ClockState.PAUSED, due_at=None, next_at=None)
 
 
 def _closed(clock: Clock, at: int) -> Clock:
-    """Return the clock with its present active interval ended at ``at``."""
+    """Return the clock with its present active interval, if it has one, ended at ``at``."""
     if clock.since is None:
         return clock
-    spans = [*clock.intervals, (clock.since, max(at, clock.since))]
+    spans = [*clock.intervals, (clock.since, at)] if at > clock.since else [*clock.intervals]
     if len(spans) > MAX_INTERVALS:
         first = min(range(len(spans) - 1), key=lambda n: spans[n + 1][0] - spans[n][1])
         spans[first : first + 2] = [(spans[first][0], spans[first + 1][1])]
@@ -331,8 +440,14 @@ def _forget_ended(draft: Draft, kind: ClockKind) -> None:
         draft.change(clocks=tuple(one for one in draft.case.clocks if one not in gone))
 
 
-def _thanks(draft: Draft, policy: Policy, kind: ClockKind) -> Target | None:
-    return policy.thanks.get(draft.case.kind) if kind is ClockKind.THANK_YOU else None
+def _target(case: Case, policy: Policy, plan: SeverityPlan, kind: ClockKind) -> Target | None:
+    if kind is ClockKind.THANK_YOU:
+        return policy.thanks.get(case.kind)
+    return plan.targets.get(kind)
+
+
+def _name(clock: Clock) -> str:
+    return f"{clock.kind}/{clock.instance}"
 
 
 _replace = msgspec.structs.replace
