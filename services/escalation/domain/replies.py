@@ -105,8 +105,10 @@ def record(
 
 
 def answers(case: Case, said_at: int) -> bool:
-    """Tell whether what we said at ``said_at`` can be an answer to what the customer waits for."""
-    return said_at >= (case.opened_at if case.waiting_since is None else case.waiting_since)
+    """Tell whether what we said at ``said_at`` can be about this: the customer had spoken by then."""
+    if case.waiting_since is not None:
+        return said_at >= case.waiting_since
+    return said_at >= min((ref.received_at for ref in case.feedback), default=case.opened_at)
 
 
 def meant(case: Case, message_id: str | None, *, exactly: bool = False) -> Reply | None:
@@ -144,7 +146,7 @@ def bounced(draft: Draft, policy: Policy, said: Reply, cause: Cause) -> None:
 def _wait_for_the_next(draft: Draft, policy: Policy, at: int) -> None:
     """What the customer asked after our last word is unanswered, though we learn of that word late."""
     case = draft.case
-    heard = max(one.at for one in case.replies if _is_answer(one))
+    heard = max([at, *(one.at for one in case.replies if _is_answer(one))])
     unheard = [ref for ref in case.feedback if ref.asked_at is not None and ref.asked_at > heard]
     oldest = min(unheard, key=lambda ref: ref.asked_at or 0, default=None)
     if oldest is not None and oldest.asked_at is not None:
