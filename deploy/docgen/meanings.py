@@ -10,8 +10,8 @@ SECTIONS = {
     "streams": "Bounds of one chunk transaction, and the limit on dead letters.",
     "ingest": "The doors and the bounds behind them.",
     "classifier": "Rules and model, and who else is asked about uncertain texts.",
-    "console": "The HTTP JSON API, see deploy/docs/api.md.",
     "escalation": "What each severity asks for, and who is told.",
+    "console": "The HTTP JSON API, see deploy/docs/api.md.",
     "privacy": "Keys for pseudonyms, and for sealing what is not redacted.",
     "clock": "Policy time. Leave it alone in production.",
     "log": "Logging, on standard error.",
@@ -110,6 +110,8 @@ SETTINGS = {
     "classifier.endpoint_key": "Bearer token. Secret.",
     "classifier.endpoint_daily_requests": "Most requests of one worker process in 24 hours, "
     "counted from its start: the limit on what it costs.",
+    "escalation.policy_file": "The escalation policy (YAML, see deploy/docs/policy.md). Followed "
+    "while the worker runs: a broken file changes nothing. Empty: the packaged policy.",
     "console.host": "Address of the API. It speaks plain HTTP: for another machine than this one put a "
     "proxy with TLS in front.",
     "console.port": "Its port. When it is not set, `up` picks a free one.",
@@ -121,8 +123,6 @@ SETTINGS = {
     "console.rate": "Requests a second that one name may make; twice as many at once (429 above).",
     "console.index_file": "Where the index of the search is kept between starts, redacted texts in it. "
     "Empty: a temporary file, made anew by the first search after a start.",
-    "escalation.policy_file": "The escalation policy (YAML, see deploy/docs/policy.md). Followed "
-    "while the worker runs: a broken file changes nothing. Empty: the packaged policy.",
     "privacy.pseudonym_key": "Key of the hash that turns an address, number or handle into a customer "
     "key. Changing it makes new customers of all. Secret.",
     "privacy.seal_key": "Key under which originals and refused items are encrypted, since they are not "
