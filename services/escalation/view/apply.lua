@@ -2,9 +2,11 @@
 -- expected one. Everything is absolute (whole snapshots), so running it twice does no harm: what a
 -- case is counted under is kept beside it. Redis 6.2 commands only.
 -- KEYS: 1 checkpoint key, 2 key prefix of this incarnation.
--- ARGV: 1 expected checkpoint ("" none), 2 new checkpoint, 3 the changes as MessagePack:
---   {{record_key, case_id, snapshot, entry, due or ""}…}, {{record_key, case_id}…},
---   {{feedback_id, expire_at_ms}…}, {{record_key, erased_at_ms}…}
+-- ARGV: 1 expected checkpoint ("" none), 2 new checkpoint, 3-6 the numbers of what follows:
+--   cases: record_key case_id snapshot entry due     ("" no deadline)
+--   removed cases: record_key case_id
+--   outcomes: feedback_id expire_at_ms
+--   erased customers: record_key erased_at_ms
 -- An entry is "opened_at group live": group is severity:standing, live is "+" and the assignee, or ""
 -- for a case that has ended. A case comes only once.
 local found = redis.call('GET', KEYS[1]) or ''
@@ -43,13 +45,14 @@ local function leave(case_id, entry)
   count(group, assignee, -1)
 end
 
-local function write(cases)
+local function write(first, last)
   local ids, entered, groups, armed, resting = {}, {}, {}, {}, {}
-  for i, case in ipairs(cases) do ids[i] = case[2] end
+  for at = first, last, 5 do ids[#ids + 1] = ARGV[at + 1] end
   local before = known(ids)
-  for i, case in ipairs(cases) do
-    local case_id, entry, due = case[2], case[4], case[5]
-    redis.call('HSET', prefix .. 'of:' .. case[1], case_id, case[3])
+  for i, case_id in ipairs(ids) do
+    local at = first + (i - 1) * 5
+    local entry, due = ARGV[at + 3], ARGV[at + 4]
+    redis.call('HSET', prefix .. 'of:' .. ARGV[at], case_id, ARGV[at + 2])
     if before[i] ~= entry then
       if before[i] then leave(case_id, before[i]) end
       local opened_at, group, assignee = split(entry)
@@ -71,27 +74,29 @@ local function write(cases)
   all('ZADD', timers, armed)
 end
 
-local function remove(cases)
-  for _, case in ipairs(cases) do
-    local case_id = case[2]
-    redis.call('HDEL', prefix .. 'of:' .. case[1], case_id)
-    redis.call('ZREM', timers, case_id)
-    local entry = redis.call('HGET', entries, case_id)
-    if entry then
-      leave(case_id, entry)
-      redis.call('HDEL', entries, case_id)
-    end
+local function remove(key, case_id)
+  redis.call('HDEL', prefix .. 'of:' .. key, case_id)
+  redis.call('ZREM', timers, case_id)
+  local entry = redis.call('HGET', entries, case_id)
+  if entry then
+    leave(case_id, entry)
+    redis.call('HDEL', entries, case_id)
   end
 end
 
-local cases, removed, outcomes, erased = unpack(cmsgpack.unpack(ARGV[3]))
-write(cases)
-remove(removed)
-for _, outcome in ipairs(outcomes) do
-  redis.call('SET', prefix .. 'seen:' .. outcome[1], '1', 'PXAT', outcome[2])
+local at = 7 + 5 * ARGV[3]
+write(7, at - 1)
+for _ = 1, ARGV[4] do
+  remove(ARGV[at], ARGV[at + 1])
+  at = at + 2
 end
-for _, customer in ipairs(erased) do
-  redis.call('HSET', prefix .. 'erased', customer[1], customer[2])
+for _ = 1, ARGV[5] do
+  redis.call('SET', prefix .. 'seen:' .. ARGV[at], '1', 'PXAT', ARGV[at + 1])
+  at = at + 2
+end
+for _ = 1, ARGV[6] do
+  redis.call('HSET', prefix .. 'erased', ARGV[at], ARGV[at + 1])
+  at = at + 2
 end
 redis.call('SET', KEYS[1], ARGV[2])
 return 1

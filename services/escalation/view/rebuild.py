@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import msgspec
 import structlog
@@ -14,6 +15,7 @@ from shared.clock import Clock
 from shared.config import Scalar
 from shared.errors import Misconfigured, Transient
 from shared.events import Case, CustomerErased, FeedbackOutcome
+from shared.ids import record_key_of_case
 from shared.metrics import Metrics
 from shared.streams.reader import Cluster, read_to_end
 from shared.streams.records import Partition
@@ -166,7 +168,9 @@ class Rebuilder:
                     removed.discard(key)
                 elif found is None:
                     cases.pop(key, None)
-                    removed.add(key)
+                    with suppress(ValueError):  # a mark of erasure that somebody took back
+                        record_key_of_case(key)
+                        removed.add(key)
                 else:
                     erased[found.record_key] = found.erased_at
             elif value:

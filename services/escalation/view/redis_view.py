@@ -35,11 +35,9 @@ SCAN_COUNT = 1_000
 SHOWN = (*CaseState, BACKFILLED)
 
 _case = msgspec.json.Decoder(Case)
-_cases = msgspec.json.Decoder(list[list[Case]])
 _checkpoint = msgspec.json.Decoder(Checkpoint)
 _encode = msgspec.json.Encoder().encode
 _YES = ord("1")
-_pack = msgspec.msgpack.Encoder().encode
 
 
 class RedisView:
@@ -74,7 +72,7 @@ class RedisView:
             epoch = self._epochs.get(partition, 0)
             with _transient():
                 raw, decided, cases, erased = cast(
-                    "tuple[bytes, bytes, bytes, list[bytes]]",
+                    "tuple[bytes, bytes, list[list[bytes]], list[bytes]]",
                     self._fetch(
                         keys=[self._checkpoint_key(partition), self._prefix(partition, epoch)],
                         args=[len(feedback_ids), *feedback_ids, *keys],
@@ -87,8 +85,8 @@ class RedisView:
             found,
             frozenset(fid for fid, seen in zip(feedback_ids, decided, strict=True) if seen == _YES),
             {
-                key: {case.case_id: case for case in of}
-                for key, of in zip(keys, _cases.decode(cases), strict=True)
+                key: {case.case_id: case for case in map(_case.decode, snapshots)}
+                for key, snapshots in zip(keys, cases, strict=True)
             },
             {key.decode(): int(at) for key, at in zip(erased[::2], erased[1::2], strict=True)},
         )
@@ -97,17 +95,18 @@ class RedisView:
         self, partition: int, expected: Checkpoint | None, new: Checkpoint, changes: Changes
     ) -> bool:
         """Write ``changes`` and the new checkpoint in one step; False when another one was found."""
-        last = {case.case_id: case for case in changes.cases}
-        packed = _pack(
-            (
-                [_row(case, changes.encoded.get(case_id)) for case_id, case in last.items()],
-                [(record_key_of_case(case_id), case_id) for case_id in changes.removed],
-                list(changes.outcomes.items()),
-                list(changes.erased.items()),
-            )
-        )
+        cases = {case.case_id: case for case in changes.cases}
+        written = (cases, changes.removed, changes.outcomes, changes.erased)
+        args: list[str | bytes | int] = [self._as_stored(partition, expected), _encode(new)]
+        args += map(len, written)
+        for case_id, case in cases.items():
+            args += _row(case, changes.encoded.get(case_id))
+        for case_id in changes.removed:
+            args += (record_key_of_case(case_id), case_id)
+        for pairs in (changes.outcomes, changes.erased):
+            for pair in pairs.items():
+                args += pair
         keys = [self._checkpoint_key(partition), self._prefix(partition, new.epoch)]
-        args = [self._as_stored(partition, expected), _encode(new), packed]
         with _transient():
             done = bool(self._apply(keys=keys, args=args))
         if done:
@@ -278,13 +277,13 @@ class RedisView:
         return f"{self._namespace}:{{{partition}}}:{epoch}:"
 
 
-def _row(case: Case, encoded: bytes | None) -> tuple[str, str, str, str, int | str]:
-    """Return what apply.lua takes of a case; MessagePack in Lua knows text only, no bytes."""
+def _row(case: Case, encoded: bytes | None) -> tuple[str, str, bytes, str, int | str]:
+    """Return what apply.lua takes of a case."""
     live = "" if case.state in Case.ENDED else f"+{case.assignee or ''}"
     entry = f"{case.opened_at} {case.severity}:{standing_of(case)} {live}"
     due = case.next_due_at
     raw = encoded or _encode(case)
-    return case.record_key, case.case_id, raw.decode(), entry, "" if due is None else due
+    return case.record_key, case.case_id, raw, entry, "" if due is None else due
 
 
 def _decoded(raw: bytes | None) -> Checkpoint | None:

@@ -123,6 +123,7 @@ def test_a_view_is_what_the_log_says_last(log: Log) -> None:
         (log.state, goes.case_id, None),
         (log.state, returns.case_id, None),
         (log.state, case("unknown").case_id, None),
+        (log.state, "no case id", None),
     )
     changed = msgspec.structs.replace(changes, case_seq=2, timers=())
     log.cases(changed, returns)
@@ -132,7 +133,7 @@ def test_a_view_is_what_the_log_says_last(log: Log) -> None:
         one.case_id: one for one in (stays, changed, returns)
     }
     assert set(log.view.due(ME, done, NOW, 9)) == {stays.case_id, returns.case_id}
-    assert done.state_offset == 10
+    assert done.state_offset == 11
     assert log.rebuilds("lost") == before + 1
 
 
