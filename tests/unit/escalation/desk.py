@@ -14,6 +14,7 @@ from shared.events import (
     Case,
     CaseEvent,
     CaseEventKind,
+    CaseState,
     Clock,
     ClockKind,
     CommandKind,
@@ -91,3 +92,8 @@ def opened(severity: Severity = Severity.MEDIUM, world: World | None = None) -> 
     world = world or World()
     world.feed(severity, thread="t1")
     return world
+
+
+def state(world: World) -> CaseState:
+    """Return where the case opened last stands."""
+    return world.case.state

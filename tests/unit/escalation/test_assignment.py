@@ -9,7 +9,7 @@ import pytest
 
 from services.escalation.domain.policy import HOUR, Limits
 from shared.events import CaseEventKind, CaseState, CommandKind, Refusal, Severity
-from tests.unit.escalation.desk import TEAMS, opened, refused
+from tests.unit.escalation.desk import TEAMS, opened, refused, state
 from tests.unit.escalation.world import T0, World, kinds
 
 K = CaseEventKind
@@ -38,7 +38,7 @@ def test_given_to_who_was_asked() -> None:
     world = desk()
     assert given(world, {}, assignee="bob") == ("bob", "desk", "")
     # To be given a case is not to acknowledge it.
-    assert world.case.state is CaseState.OPEN
+    assert state(world) is CaseState.OPEN
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,14 @@ from shared.events import (
     TimerKind,
     Verdict,
 )
-from tests.unit.escalation.desk import kinds_of_live, opened, refused
+from tests.unit.escalation.desk import kinds_of_live, opened, refused, state
 from tests.unit.escalation.world import NOT_NEEDED, RESOLUTION, T0, World, kinds
 
 K = CaseEventKind
 C = CommandKind
 ASKED = Clarification(asked="which invoice?", answered="the one of May")
+UNCLEAR = "clarify it first, or say why that is not_needed"
+NO_SUGGESTION = "the case is a complaint, no suggestion"
 OFFER = Offer(options=(Solution.REFUND, Solution.REDO))
 
 
@@ -73,9 +75,9 @@ def test_a_case_from_its_opening_to_its_end() -> None:
     world.command(C.RESOLVE, clarification=None)
     assert world.case.clarification == ASKED
     world.command(C.COMMUNICATE, note="the money is on its way")
-    assert world.case.state is CaseState.COMMUNICATED
+    assert state(world) is CaseState.COMMUNICATED
     world.settle(1)
-    assert world.case.state is CaseState.CLOSED
+    assert state(world) is CaseState.CLOSED
     assert kinds(world.log) == [
         K.OPENED,
         K.ESCALATION_TRIGGERED,
@@ -145,17 +147,17 @@ def test_a_note_can_be_put_anywhere(state: CaseState) -> None:
             "offer.chosen",
         ),
         (C.RESOLVE, {"resolution": None}, Refusal.MISSING, "resolution"),
-        (C.RESOLVE, {"clarification": None}, Refusal.NOT_CLARIFIED, "clarify it first, or say why that is not_needed"),
+        (C.RESOLVE, {"clarification": None}, Refusal.NOT_CLARIFIED, UNCLEAR),
         (
             C.RESOLVE,
             {"clarification": Clarification(asked="why?")},
             Refusal.NOT_CLARIFIED,
-            "clarify it first, or say why that is not_needed",
+            UNCLEAR,
         ),
         (C.COMMUNICATE, {}, Refusal.WRONG_STATE, "the case is open, not resolved"),
         (C.CLOSE, {"note": "enough"}, Refusal.WRONG_STATE, "a complaint is to be resolved first"),
         (C.RECEIPT, {}, None, ""),
-        (C.DECIDE, {"verdict": Verdict.PLANNED}, Refusal.WRONG_STATE, "the case is a complaint, no suggestion"),
+        (C.DECIDE, {"verdict": Verdict.PLANNED}, Refusal.WRONG_STATE, NO_SUGGESTION),
         (C.REOPEN, {}, Refusal.WRONG_STATE, "the case is open"),
         (C.UNMERGE, {}, Refusal.WRONG_STATE, "the case is not merged"),
         (C.ABSORBED, {"into": "x"}, Refusal.WRONG_STATE, "the case was not merged into that one"),

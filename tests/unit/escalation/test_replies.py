@@ -23,7 +23,7 @@ from shared.events import (
     Role,
     Severity,
 )
-from tests.unit.escalation.desk import clock_of, kinds_of_live, opened, refused
+from tests.unit.escalation.desk import clock_of, kinds_of_live, opened, refused, state
 from tests.unit.escalation.world import T0, World, kinds
 
 K = CaseEventKind
@@ -158,7 +158,7 @@ def test_when_the_resolution_was_never_told_the_case_is_open_again(closed: bool)
     if closed:
         world.settle(1)
         world.settle(2)
-        assert world.case.state is CaseState.CLOSED
+        assert state(world) is CaseState.CLOSED
     world.now += HOUR
     found = world.feed(
         Severity.LOW, Kind.OTHER, thread="t1", origin=Origin.BOUNCE_HARD, parent_id="told"

@@ -1,4 +1,4 @@
-"""Praise and suggestions: thanked for in time, decided on, told, and complaints when they become some."""
+"""Praise and suggestions: thanked for, decided on, told; and complaints when they become some."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.events import (
     Severity,
     Verdict,
 )
-from tests.unit.escalation.desk import kinds_of_live, refused
+from tests.unit.escalation.desk import kinds_of_live, refused, state
 from tests.unit.escalation.world import World, kinds
 
 K = CaseEventKind
@@ -61,7 +61,7 @@ def test_a_suggestion_is_decided_on_and_its_author_told(kind: CommandKind) -> No
         "in spring",
         Verdict.PLANNED,
     )
-    assert world.case.state is CaseState.ACKNOWLEDGED
+    assert state(world) is CaseState.ACKNOWLEDGED
     said = K.REPLIED if kind is C.REPLY else K.COMMUNICATED
     assert kinds(world.command(kind).events) == [said, K.CLOSED]
 
@@ -70,7 +70,7 @@ def test_a_suggestion_that_was_answered_but_not_decided_is_not_over() -> None:
     world = thanks(Kind.SUGGESTION)
     assert kinds(world.command(C.REPLY).events) == [K.REPLIED]
     assert world.case.next_due_at is not None
-    assert world.case.state is CaseState.ACKNOWLEDGED
+    assert state(world) is CaseState.ACKNOWLEDGED
 
 
 @pytest.mark.parametrize("severity", [Severity.LOW, Severity.HIGH])
@@ -91,7 +91,8 @@ def test_a_complaint_makes_it_a_complaint(severity: Severity) -> None:
 def test_a_problem_that_is_put_kindly_is_resolved_like_any_other(kind: Kind) -> None:
     world = thanks(kind, Severity.HIGH)
     assert ClockKind.FIRST_RESPONSE in kinds_of_live(world.case)
-    world.command(C.DECIDE, verdict=Verdict.ACCEPTED, note="yes") if kind is Kind.SUGGESTION else 0
+    if kind is Kind.SUGGESTION:
+        world.command(C.DECIDE, verdict=Verdict.ACCEPTED, note="yes")
     assert kinds(world.command(C.REPLY).events) == [K.REPLIED]
     assert refused(world, C.COMMUNICATE)[0] is Refusal.WRONG_STATE
     world.resolve()
