@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import combinations
 from typing import Final, NamedTuple
 
@@ -21,6 +21,8 @@ HORIZON_DAYS: Final = 400
 GRAVE: Final = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
 """From the gravest on; what is undetermined has no place among them."""
 
+NAMING: Final = frozenset({"calendars", "contacts", "teams", "rotas"})
+"""The sections that give names to things."""
 _NO_CONTACT: Final = "is no contact, so nobody could reach them"
 _PLACE: Final = re.compile(r"([a-z]+(?:\.[a-z]+)*)(?:\[(\d+)\])?(?: [^:]*)?: ")
 
@@ -33,9 +35,14 @@ class Finding(NamedTuple):
     warning: bool = False
 
 
-def findings(policy: Policy, now: int) -> Iterator[Finding]:
-    """Yield all that is wrong or doubtful with a policy; ``now`` is where its future begins."""
-    known = _Names(policy)
+def findings(policy: Policy, now: int, also: Collection[str] = ()) -> Iterator[Finding]:
+    """Yield all that is wrong or doubtful with a policy.
+
+    Args:
+        now: ms since the epoch; where its future begins.
+        also: names that are there, but cannot be read.
+    """
+    known = _Names(policy, also)
     yield from _calendars(policy)
     yield from _people(policy, known)
     yield from _mutes(policy)
@@ -51,11 +58,12 @@ def findings(policy: Policy, now: int) -> Iterator[Finding]:
 class _Names:
     """What names there are, and how to complain about one that is not."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, also: Collection[str]) -> None:
         self.contacts = {one.name for one in policy.contacts}
         self.teams = {one.name for one in policy.teams}
         self.rotas = {one.name for one in policy.rotas}
         self.calendars = {one.name for one in policy.calendars}
+        self._also = also
         self.everyone = self.contacts | self.teams | self.rotas
 
     def targets(self, path: Path, names: Iterable[str]) -> Iterator[Finding]:
@@ -84,7 +92,7 @@ class _Names:
             yield from self._one((*path, number), name, known, what)
 
     def _one(self, path: Path, name: str | None, known: set[str], what: str) -> Iterator[Finding]:
-        if name and name not in known:
+        if name and name not in known and name not in self._also:
             yield Finding(path, f"{name!r} {what}{nearest(name, known)}")
 
 
@@ -258,4 +266,4 @@ def _told(place: Path, problems: Iterable[str]) -> Iterator[Finding]:
             if found[2] is not None:
                 path = (*path, int(found[2]))
             text = text[found.end() :]
-        yield Finding(path, text)
+        yield Finding(path, text.replace("always_open", "`always: true`"))

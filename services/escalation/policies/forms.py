@@ -88,6 +88,12 @@ def optional(form: Form[T]) -> Form[T | None]:
     return Form(read, lambda value: NONE if value is None else form.write(value))
 
 
+def list_or_none(form: Form[tuple[T, ...]]) -> Form[tuple[T, ...]]:
+    """Return the form of a list that may be empty, which people write ``none``."""
+    inner = optional(form)
+    return Form(lambda part: inner.read(part) or (), form.write)
+
+
 def or_empty(form: Form[str]) -> Form[str]:
     """Return the form of a name that may be missing, written ``none`` and kept as ``""``."""
     inner = optional(form)

@@ -11,7 +11,7 @@ import yaml
 from services.escalation.domain.calendar import DAYS
 from services.escalation.domain.policy import Policy
 from services.escalation.policies import document
-from services.escalation.policies.checks import findings
+from services.escalation.policies.checks import NAMING, findings
 from services.escalation.policies.forms import days_of
 from services.escalation.policies.parts import Problem, Report, TooMuch, dotted
 from shared import yaml_lines
@@ -112,12 +112,18 @@ def examine_text(name: str, content: str, now: int) -> Examined:
 
 
 def _check(policy: Policy, now: int, node: yaml.Node | None, report: Report) -> None:
-    """Note what the policy as a whole has wrong; doubts only when all of it could be read."""
-    partly = bool(report.problems)
+    """Note what the policy as a whole has wrong.
+
+    Of what could be read in part only, nothing is said that may be a consequence of that.
+    """
+    broken = frozenset(report.broken)
+    names = {str(path[1]) for path in broken if len(path) > 1 and path[0] in NAMING}
     told: set[tuple[Place, str]] = set()
-    for path, message, warning in findings(policy, now):
+    for path, message, warning in findings(policy, now, names):
         place = yaml_lines.place_of(_find(node, path))
-        if (place, message) not in told and not (warning and partly):
+        doubtful = warning and broken
+        follows = any(other[: len(path)] == path for other in broken)
+        if not doubtful and not follows and (place, message) not in told:
             report.add(place, f"{dotted(path)}: {message}", warning=warning)
             told.add((place, message))
 

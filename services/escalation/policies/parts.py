@@ -45,10 +45,11 @@ class TooMuch(Exception):
 
 
 class Report:
-    """The complaints about one file."""
+    """The complaints about one file; ``broken`` are the paths of the parts that cannot be used."""
 
     def __init__(self, file: str) -> None:
         self.file = file
+        self.broken: set[Path] = set()
         self._problems: dict[Problem, None] = {}
         self._parts = 0
 
@@ -87,6 +88,7 @@ class Part:
         where = dotted(self.path)
         place = yaml_lines.place_of(self._node)
         self._report.add(place, f"{where}: {message}" if where else message)
+        self._report.broken.add(self.path)
         return Wrong()
 
     def attempt(self, read: Callable[[Part], T], otherwise: D) -> T | D:
@@ -123,7 +125,8 @@ class Part:
             raise self.wrong("should have keys, each with a value")
         found: dict[str, Part] = {}
         for key, node in self._own(self._node):
-            name = self._below(key, str(getattr(key, "value", "?"))).attempt(Part.name, "")
+            step = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
+            name = self._below(key, step).attempt(Part.name, "")
             if name in found:
                 self._below(key, name).wrong("is there twice")
             elif name:

@@ -38,6 +38,7 @@ from services.escalation.policies.forms import (
     Record,
     instant_text,
     list_of,
+    list_or_none,
     named,
     number,
     optional,
@@ -53,6 +54,7 @@ Thanks = dict[Kind, Target | None]
 B = TypeVar("B", Override, Mute)
 
 NAMES: Final = list_of(NAME)
+PEOPLE: Final = list_or_none(NAMES)
 CLOCKS: Final = tuple(kind for kind in ClockKind if kind is not ClockKind.THANK_YOU)
 
 HOLIDAY: Final = Record(
@@ -69,10 +71,10 @@ CALENDAR: Final = Record(
         "holidays": list_of(HOLIDAY.form, most=5_000),
     },
 )
-CONTACT: Final = Record(Contact, {"via": NAMES}, single="via")
+CONTACT: Final = Record(Contact, {"via": PEOPLE}, single="via")
 TEAM: Final = Record(
     Team,
-    {"members": NAMES, "rota": optional(NAME), "calendar": or_empty(NAME), "via": NAMES},
+    {"members": PEOPLE, "rota": optional(NAME), "calendar": or_empty(NAME), "via": PEOPLE},
 )
 ROTATION: Final = Record(
     Rotation,
@@ -270,15 +272,15 @@ PLAN: Final = Record(
         "repeat": number(0, 9),
         "repeat_every": ("repeat_ms", wall(MINUTE)),
         "ack_expiry": ("ack_expiry_ms", optional(wall(MINUTE))),
-        "exhausted": NAMES,
+        "exhausted": PEOPLE,
         "clocks": Form[Any](_read_clocks, _write_clocks),
-        "warn": _ascending(list_of(number(1, 99))),
+        "warn": list_or_none(_ascending(list_of(number(1, 99)))),
         "grace": ("grace_ms", wall()),
         "pause_for_customer": FLAG,
         "pause_for_third_party": FLAG,
-        "follow_ups": list_of(_PROMISE.form, most=20),
+        "follow_ups": list_or_none(list_of(_PROMISE.form, most=20)),
         "follow_up_grace": ("follow_up_grace_ms", wall(MINUTE)),
-        "nudges": ("nudges_ms", _ascending(list_of(wall(MINUTE), most=20))),
+        "nudges": ("nudges_ms", list_or_none(_ascending(list_of(wall(MINUTE), most=20)))),
         "no_response": ("no_response_ms", optional(wall(MINUTE))),
         "reopen": ("reopen_ms", wall()),
         "snooze": ("snooze_ms", wall()),
@@ -304,8 +306,8 @@ TOP: Final = Record(
     {
         "calendar": or_empty(NAME),
         "team": optional(NAME),
-        "overdue_targets": NAMES,
-        "fallback": NAMES,
+        "overdue_targets": PEOPLE,
+        "fallback": PEOPLE,
         "limits": Form[Limits](LIMITS.made, lambda limits: LIMITS.plain(limits, whole=True)),
         "thanks": THANKS,
         "thanks_team": optional(NAME),

@@ -166,6 +166,15 @@ def test_names_that_yaml_takes_for_something_else_can_be_quoted() -> None:
     assert policy.version.startswith("2026-12-24-")
 
 
+def test_nothing_is_written_none() -> None:
+    policy = read(
+        "severities: {low: {follow_ups: none, warn: none, nudges: none, exhausted: none}}"
+    )
+    plan = policy.low
+    assert (plan.follow_ups, plan.warn, plan.nudges_ms, plan.exhausted) == ((), (), (), ())
+    assert read(written(policy)) == policy
+
+
 @pytest.mark.parametrize(
     ("days", "hours"),
     [("mon", [0]), ("mon-fri", [0, 1, 2, 3, 4]), ("sat-mon", [0, 5, 6]), ("sun-sun", [6])],

@@ -20,6 +20,7 @@ from tests.unit.escalation_policies.told import LADDER, NOW, told
         ("limits: *gone\n", "1:9: not YAML: found undefined alias"),
         ("limits: \x00\n", "1:9: not YAML: control characters are not allowed"),
         ("version: a\n---\nversion: b\n", "2:1: not YAML: but found another document"),
+        ("? [a]\n: b\n", "1:3: ?: should be a single value, not a list"),
         ("- 1\n", "1:1: should have keys, each with a value"),
         ("hello\n", "1:1: should have keys, each with a value"),
     ],

@@ -101,7 +101,7 @@ from tests.unit.escalation_policies.told import LADDER, told, warned
         ),
         (
             "calendars:\n  office: {zone: UTC}\n",
-            "2:11: calendars.office.week: no window at all; give at least one, or always_open",
+            "2:11: calendars.office.week: no window at all; give at least one, or `always: true`",
         ),
         (
             (
@@ -229,3 +229,27 @@ def test_no_gaps_are_told_of_a_rota_with_a_fallback() -> None:
         "starts: 2026-01-05T09:00, unit: week, during: {mon: '08:00-20:00'}}]}}"
     )
     assert warned(rota) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (
+            "contacts: {anna: 5}\nfallback: [anna]",
+            "1:18: contacts.anna: 5 is read as a number; put it in quotes",
+        ),
+        (
+            (
+                "rotas: {r: {rotations: [{name: a, members: [on-call], zone: UTC, starts: "
+                "2026-01-05T09:00, unit: month}]}}"
+            ),
+            "1:98: rotas.r.rotations[0].unit: 'month' is unknown; one of day, week",
+        ),
+        (
+            "severities: {critical: {ladder: [1]}}",
+            "1:34: severities.critical.ladder[0]: should have keys, each with a value",
+        ),
+    ],
+)
+def test_what_only_follows_from_another_error_is_not_told(content: str, error: str) -> None:
+    assert told(content) == [f"p.yaml:{error}"]
