@@ -11,6 +11,7 @@ from services.escalation.domain import (
     intake,
     lifecycle,
     merging,
+    reading,
     reopening,
     thanking,
 )
@@ -47,10 +48,10 @@ def hand_on(draft: Draft, item: FeedbackClassified, cause: Cause) -> None:
     _tell(
         draft, CommandKind.FORWARD, name, feedback=ref, kind_is=found.kind, reasons=found.reasons
     )  # fmt: skip
-    if intake.is_reply(item, cause):
-        by, at = intake.speaker(feedback), intake.written_at(feedback)
+    if reading.is_reply(item, cause):
+        by, at = reading.speaker(feedback), reading.written_at(feedback)
         _tell(draft, CommandKind.REPLY, name, actor=by, at=at, message_id=feedback.native_id)
-    elif intake.is_bounce(item, cause):
+    elif reading.is_bounce(item, cause):
         _tell(draft, CommandKind.BOUNCE, name, message_id=feedback.parent_id)
     draft.emit(CaseEventKind.FEEDBACK_ATTACHED, cause, detail="forwarded")
 

@@ -19,12 +19,13 @@ from services.escalation.domain import (
     follow_up,
     grouping,
     lifecycle,
+    reading,
     reopening,
     replies,
     thanking,
 )
 from services.escalation.domain.case import Draft
-from services.escalation.domain.policy import DAY, Policy
+from services.escalation.domain.policy import Policy
 from services.escalation.domain.severity import RANK, higher, one_up
 from shared import ids
 from shared.events import (
@@ -35,31 +36,15 @@ from shared.events import (
     ClockKind,
     EscalationStatus,
     FeedbackClassified,
-    FeedbackReceived,
     FeedbackRef,
-    Flag,
     Issue,
     Kind,
-    Operation,
-    Origin,
     Reason,
-    Role,
     Severity,
 )
 
-MAX_EXCERPT: Final = 280
 THIRD_CONTACT: Final = 3
 
-_SPOKEN: Final = frozenset({Origin.HUMAN, Origin.BULK, Origin.OWN_ECHO})
-"""What a person of ours may have written; an automatic answer of theirs is none."""
-
-MAX_DELAY_MS: Final = 30 * DAY
-"""How long something may have been under way: beyond that its source has the time wrong.
-
-A mail server tries for 5 days (RFC 5321, 4.5.4.1), an app store tells the reviews of a week.
-"""
-
-_CONTACTS: Final = frozenset({Cause.FEEDBACK, Cause.REPEAT_CONTACT})
 _RUNNING: Final = frozenset({
     EscalationStatus.PENDING, EscalationStatus.EXHAUSTED, EscalationStatus.ACKNOWLEDGED,
 })  # fmt: skip
@@ -141,7 +126,7 @@ def open_case(
     repeated = _add(draft, item, cause, issue)
     thanks = draft.case.kind in policy.thanks and not grouping.is_negative(item)
     _join_team(draft, policy, thanks=thanks)
-    if _is_imported(item):
+    if reading.is_imported(item):
         escalation.hold(draft)
     elif thanks:
         clocks.start(draft, policy, ClockKind.THANK_YOU, item.feedback.feedback_id, draft.now)
@@ -160,7 +145,7 @@ def attach(draft: Draft, item: FeedbackClassified, cause: Cause, policy: Policy)
     repeated = _add(draft, item, cause)
     turned = _turn_into_complaint(draft, item, policy)
     woken = _wake(draft, item, policy) or turned
-    if cause is not Cause.REVISION and not _is_imported(item):
+    if cause is not Cause.REVISION and not reading.is_imported(item):
         _hear(draft, item, policy)
     draft.emit(CaseEventKind.FEEDBACK_ATTACHED, cause)
     snoozed = draft.case.snoozed_until is not None and grouping.is_negative(item)
@@ -179,7 +164,7 @@ def reopen(draft: Draft, item: FeedbackClassified, cause: Cause, policy: Policy)
     repeated = _add(draft, item, cause)
     reopening.take_up(draft, policy)
     quarantined = reopening.is_loop(draft, policy)
-    if _is_imported(item):
+    if reading.is_imported(item):
         escalation.hold(draft)
     else:
         clocks.go_on(draft, policy)
@@ -202,20 +187,20 @@ def refer(draft: Draft, item: FeedbackClassified, cause: Cause, policy: Policy) 
     note(draft, item, cause)
     draft.emit(CaseEventKind.FEEDBACK_ATTACHED, cause)
     feedback = item.feedback
-    if is_reply(item, cause):
-        said_at = written_at(feedback)
+    if reading.is_reply(item, cause):
+        said_at = reading.written_at(feedback)
         if draft.case.state not in Case.ENDED and replies.answers(draft.case, said_at):
             replies.reply(
                 draft,
                 policy,
                 Cause.REPLY,
                 at=said_at,
-                by=speaker(feedback),
+                by=reading.speaker(feedback),
                 message_id=feedback.native_id,
                 channel=feedback.channel,
             )
             thanking.thanked(draft)
-    elif is_bounce(item, cause):
+    elif reading.is_bounce(item, cause):
         said = replies.meant(draft.case, feedback.parent_id)
         if said is not None:
             reopening.bounced(draft, policy, said, Cause.BOUNCE)
@@ -227,36 +212,9 @@ def note(draft: Draft, item: FeedbackClassified, cause: Cause) -> FeedbackRef:
     if cause is Cause.DELETION and ref is not None:
         ref = msgspec.structs.replace(ref, deleted=True)
     else:
-        ref = _ref(item, cause)
+        ref = reading.reference(item, cause)
     list_ref(draft, ref)
     return ref
-
-
-def is_reply(item: FeedbackClassified, cause: Cause) -> bool:
-    """Tell whether a person of ours has answered the customer."""
-    author = item.feedback.author
-    spoken = cause is Cause.OWN_SIDE and item.feedback.origin in _SPOKEN and _is_news(item)
-    return spoken and author is not None and author.role == Role.AGENT
-
-
-def is_bounce(item: FeedbackClassified, cause: Cause) -> bool:
-    """Tell whether a message of ours could not be delivered."""
-    return cause is Cause.MACHINE and item.feedback.origin is Origin.BOUNCE_HARD and _is_news(item)
-
-
-def speaker(feedback: FeedbackReceived) -> str:
-    """Return who of ours has written."""
-    author = feedback.author
-    return (author and (author.name or author.handle)) or Role.AGENT
-
-
-def written_at(feedback: FeedbackReceived) -> int:
-    """Return when something of ours was written; a time in the future is when it came in."""
-    return min(feedback.occurred_at or feedback.received_at, feedback.received_at)
-
-
-def _is_news(item: FeedbackClassified) -> bool:
-    return item.feedback.op is Operation.CREATE and not _is_imported(item)
 
 
 def _add(draft: Draft, item: FeedbackClassified, cause: Cause, issue: Issue | None = None) -> bool:
@@ -272,27 +230,13 @@ def _add(draft: Draft, item: FeedbackClassified, cause: Cause, issue: Issue | No
         repeated = contact and contacts >= THIRD_CONTACT and Reason.REPEAT_CONTACT not in reasons
         if repeated:
             reasons = (*reasons, Reason.REPEAT_CONTACT)
-    list_ref(draft, _ref(item, cause, issue))
+    list_ref(draft, reading.reference(item, cause, issue))
     draft.change(feedback_count=count, reasons=reasons)
     return repeated
 
 
-def _said_at(feedback: FeedbackReceived) -> int:
-    """Return when the customer said it; a time that cannot be right is when it came in."""
-    said_at, received_at = feedback.occurred_at, feedback.received_at
-    if said_at is None or not received_at - MAX_DELAY_MS <= said_at <= received_at:
-        return received_at
-    return said_at
-
-
-def _asks(item: FeedbackClassified) -> bool:
-    """Tell whether it wants an answer: thanks do not, nor does history."""
-    thanks = item.classification.kind is Kind.PRAISE and not grouping.is_negative(item)
-    return not thanks and not _is_imported(item)
-
-
 def _start_clocks(draft: Draft, item: FeedbackClassified, policy: Policy) -> None:
-    said_at = min(_said_at(item.feedback), draft.now)
+    said_at = min(reading.said_at(item.feedback), draft.now)
     replies.promise(draft, policy, item.feedback.feedback_id, said_at)
 
 
@@ -306,10 +250,10 @@ def _join_team(draft: Draft, policy: Policy, *, thanks: bool) -> None:
 
 def _hear(draft: Draft, item: FeedbackClassified, policy: Policy) -> None:
     """The customer has said something: it wants an answer, and a wait for the customer is over."""
-    if not _asks(item):
+    if not reading.asks(item):
         return
     lifecycle.customer_answered(draft, policy)
-    said_at = min(_said_at(item.feedback), draft.now)
+    said_at = min(reading.said_at(item.feedback), draft.now)
     if draft.case.waiting_since is None:
         draft.change(waiting_since=said_at)
     clocks.start(draft, policy, ClockKind.NEXT_RESPONSE, item.feedback.feedback_id, said_at)
@@ -336,7 +280,7 @@ def list_ref(draft: Draft, ref: FeedbackRef) -> None:
 
 def _wake(draft: Draft, item: FeedbackClassified, policy: Policy) -> bool:
     """End the silence of a backfilled case if ``item`` is new and negative; tell whether it did."""
-    if not draft.case.backfilled or _is_imported(item) or not grouping.is_negative(item):
+    if not draft.case.backfilled or reading.is_imported(item) or not grouping.is_negative(item):
         return False
     draft.change(backfilled=False)
     _start_clocks(draft, item, policy)
@@ -351,9 +295,9 @@ def _turn_into_complaint(draft: Draft, item: FeedbackClassified, policy: Policy)
     if not thanking.is_thanks(draft.case) or not grouping.is_negative(item):
         return False
     draft.change(kind=item.classification.kind)
-    if _is_imported(item):
+    if reading.is_imported(item):
         return False
-    said_at = min(_said_at(item.feedback), draft.now)
+    said_at = min(reading.said_at(item.feedback), draft.now)
     thanking.stop(draft, policy, item.feedback.feedback_id, said_at)
     return True
 
@@ -371,7 +315,7 @@ def _raise_severity(
         return False
     draft.change(severity=after, set_by=None)
     clocks.retarget(draft, policy, raised=True)
-    if _is_imported(item):
+    if reading.is_imported(item):
         _raise_quietly(draft, policy)
     note = Reason.REPEAT_CONTACT.value if after is not evidence else None
     draft.emit(CaseEventKind.SEVERITY_RAISED, Cause.FEEDBACK, note=note)
@@ -388,35 +332,5 @@ def _raise_quietly(draft: Draft, policy: Policy) -> None:
 
 
 def _escalate(draft: Draft, item: FeedbackClassified, policy: Policy, cause: Cause) -> None:
-    if not _is_imported(item):
+    if not reading.is_imported(item):
         lifecycle.escalate(draft, policy, cause)
-
-
-def _is_imported(item: FeedbackClassified) -> bool:
-    return Flag.BACKFILL in item.feedback.flags
-
-
-def _ref(item: FeedbackClassified, cause: Cause, issue: Issue | None = None) -> FeedbackRef:
-    words = _words(item.feedback)
-    if issue is not None and words == item.feedback.text:
-        words = words[issue.start : issue.end]
-    text = " ".join(words.split())
-    return FeedbackRef(
-        feedback_id=item.feedback.feedback_id,
-        channel=item.feedback.channel,
-        severity=item.classification.severity if issue is None else issue.severity,
-        received_at=item.feedback.received_at,
-        excerpt=text if len(text) <= MAX_EXCERPT else text[: MAX_EXCERPT - 1] + "…",
-        item=grouping.item_of(item.feedback),
-        cause=cause,
-        asked_at=_said_at(item.feedback) if cause in _CONTACTS and _asks(item) else None,
-    )
-
-
-def _words(feedback: FeedbackReceived) -> str:
-    """Return what there is to read: the text, else the title, else how the call went."""
-    if feedback.text.strip() or feedback.title:
-        return feedback.text if feedback.text.strip() else feedback.title or ""
-    if feedback.call is None:
-        return ""
-    return f"[call: {feedback.call.outcome or 'unknown'}, transcript: {feedback.call.transcript}]"

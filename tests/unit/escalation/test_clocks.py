@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.escalation.domain.calendar import DAY, HOUR, MINUTE
-from services.escalation.domain.intake import MAX_DELAY_MS
+from services.escalation.domain.reading import MAX_DELAY_MS
 from shared.events import (
     ClockKind,
     ClockState,
