@@ -73,7 +73,8 @@ def _about(case: Case) -> Iterator[str]:
     if case.bundle:
         yield f"part {case.part + 1} of the message {case.bundle}"
     if case.reopen_count:
-        yield f"reopened {case.reopen_count} times, last {when(case.reopened_at[-1])}"
+        last = f", last by a message {when(case.reopened_at[-1])}" if case.reopened_at else ""
+        yield f"reopened {case.reopen_count} times{last}"
     if case.legal_hold:
         yield f"legal hold: {case.legal_hold}"
     if case.backfilled:
