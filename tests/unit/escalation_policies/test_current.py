@@ -24,6 +24,7 @@ class Kept:
     def __init__(self) -> None:
         self.records: list[tuple[Policy, int, str]] = []
         self.away = False
+        self.deaf = False
 
     def load(self) -> dict[str, Policy]:
         if self.away:
@@ -35,7 +36,7 @@ class Kept:
         return found
 
     def keep(self, policy: Policy, at: int, by: str = "") -> None:
-        if self.away:
+        if self.away or self.deaf:
             raise Transient("away")
         self.records.append((msgspec.structs.replace(policy, archive={}), at, by))
 
@@ -128,14 +129,35 @@ def test_a_remark_is_no_new_policy(followed: Followed) -> None:
     assert followed.reloads("used") == 0
 
 
-def test_what_kafka_does_not_keep_is_not_used_yet(followed: Followed) -> None:
+@pytest.mark.parametrize("fault", ["away", "deaf"])
+def test_what_kafka_does_not_keep_is_not_used_yet(followed: Followed, fault: str) -> None:
     first = followed.current.now()
-    followed.store.away = True
+    setattr(followed.store, fault, True)
     assert not followed.write("version: two\n")
     assert followed.current.now() is first
-    followed.store.away = False
+    setattr(followed.store, fault, False)
     assert followed.current.refresh()
     assert followed.current.now().version == followed.store.versions[-1] != first.version
+
+
+def test_a_file_that_is_being_written_is_looked_at_again(followed: Followed) -> None:
+    first = followed.current.now()
+    followed.file.write_text("version: half\n", "utf-8")
+    clock = followed.clock
+    read = clock.now_ms
+
+    def meanwhile() -> int:
+        """Have the rest of the file written after the look at its stamp, before it is read."""
+        with followed.file.open("a", encoding="utf-8") as file:
+            file.write("max_epochs: 3\n")
+        clock.now_ms = read  # type: ignore[method-assign]
+        return read()
+
+    clock.now_ms = meanwhile  # type: ignore[method-assign]
+    assert not followed.current.refresh()
+    assert followed.current.now() is first
+    assert followed.current.refresh()
+    assert followed.current.now().max_epochs == 3
 
 
 def test_at_the_start_kafka_is_waited_for(followed: Followed) -> None:
