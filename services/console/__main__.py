@@ -58,6 +58,8 @@ PAGE = 50
 READS_AT_ONCE = 16
 RECORD_AT_ONCE = 2
 RECORD_S = 30.0
+LEAST_TIMEOUT_MS = 100
+"""A shorter one the client library refuses, or no broker meets."""
 
 log = structlog.get_logger(__name__)
 
@@ -191,7 +193,7 @@ def compose(settings: Config, folder: Path) -> Parts:
     client = connect(settings.redis.url, settings.redis.timeout_s)
     cases = ViewCases(RedisView(client, view_namespace(settings)), kafka.partitions)
     record = KafkaRecord(kafka, Path(limits.index_file or folder / "index.sqlite3"))
-    timeout_ms = max(1, int(limits.deadline_s * 1000))
+    timeout_ms = max(LEAST_TIMEOUT_MS, int(limits.deadline_s * 1000))
     producer = {**kafka.client(), "message.timeout.ms": timeout_ms}
     commands = KafkaCommands(lambda: CommandSender(producer, names, kafka.partitions))
     view = Reading("view", READS_AT_ONCE, settings.redis.timeout_s * 2)

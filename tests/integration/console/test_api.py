@@ -183,10 +183,13 @@ def test_cases_are_listed_by_page_over_all_partitions(house: House) -> None:
 
 
 def test_the_policy_is_the_one_that_the_worker_published(house: House) -> None:
-    answer = house.get("/policy")
-    assert answer.status == 200, answer.body
-    assert answer.body["version"]
-    assert isinstance(answer.body["policy"], dict)
+    def published() -> Any:
+        answer = house.get("/policy")
+        return answer.body if answer.status == 200 else None
+
+    found = wait_for(published, "a policy published")
+    assert found["version"]
+    assert isinstance(found["policy"], dict)
 
 
 def test_an_erased_customer_is_gone(house: House) -> None:
