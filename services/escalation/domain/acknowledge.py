@@ -61,13 +61,15 @@ def expired(draft: Draft, policy: Policy, due_at: int) -> None:
 def renew(draft: Draft, policy: Policy) -> None:
     """Let the acknowledgement hold from now on, for as long as the running epoch says.
 
-    While the case waits or is snoozed it holds anyway: it is renewed when that ends.
+    While the case waits or is snoozed it holds anyway: it is renewed when that ends. Of imported history
+    nobody was paged, so nobody is paged again.
     """
     case = draft.case
     ladder = case.escalation.ladder or policy.ladder_for(case)
     expiry_ms = ladder.ack_expiry_ms
     draft.disarm(TimerKind.ACK_EXPIRY)
-    if expiry_ms is not None and case.state not in WAITING and case.snoozed_until is None:
+    holds = case.state in WAITING or case.snoozed_until is not None or case.backfilled
+    if expiry_ms is not None and not holds:
         draft.arm(TimerKind.ACK_EXPIRY, draft.now + expiry_ms)
 
 
@@ -95,7 +97,6 @@ def progress(case: Case) -> CaseState:
 
 
 def _take(draft: Draft, policy: Policy) -> None:
-    quiet = draft.case.backfilled
     draft.disarm(TimerKind.STEP, TimerKind.HELD, TimerKind.REMIND)
     escalation.move(
         draft,
@@ -110,5 +111,4 @@ def _take(draft: Draft, policy: Policy) -> None:
         acknowledged_by=actor,
         assignee=draft.case.assignee or actor,
     )
-    if not quiet:  # whom nobody was paged for, nobody is paged for again
-        renew(draft, policy)
+    renew(draft, policy)
