@@ -45,6 +45,7 @@ def hand_on(draft: Draft, item: FeedbackClassified, cause: Cause) -> None:
     """
     feedback, found = item.feedback, item.classification
     name, ref = feedback.feedback_id, intake.note(draft, item, cause)
+    _mark(draft, ref)
     _tell(
         draft, CommandKind.FORWARD, name, feedback=ref, kind_is=found.kind, reasons=found.reasons
     )  # fmt: skip
@@ -58,13 +59,14 @@ def hand_on(draft: Draft, item: FeedbackClassified, cause: Cause) -> None:
 
 def forwarded(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     """Take what came in for a case that was merged into this one: as if it had come in here."""
-    ref = command.feedback
+    ref, listed = command.feedback, draft.case.feedback
     if ref is None:
         raise Refuse(Refusal.MISSING, "feedback")
-    if ref in draft.case.feedback:
+    if any((one.feedback_id, one.deleted) == (ref.feedback_id, ref.deleted) for one in listed):
         raise Refuse(Refusal.INVALID, f"feedback: {ref.feedback_id} is listed already")
     intake.list_ref(draft, ref)
     if draft.case.state is CaseState.MERGED:
+        _mark(draft, ref)
         fields = {"kind_is": command.kind_is, "reasons": command.reasons}
         _tell(draft, CommandKind.FORWARD, command.command_id, feedback=ref, **fields)
         draft.emit(CaseEventKind.FEEDBACK_ATTACHED, Cause.MERGED, detail="forwarded")
@@ -115,6 +117,12 @@ def _hear(
         lifecycle.escalate(draft, policy, Cause.REOPENED if settled else Cause.SEVERITY_RAISED)
     elif negative:
         lifecycle.snooze_over(draft, policy, None, Cause.FEEDBACK)
+
+
+def _mark(draft: Draft, ref: FeedbackRef) -> None:
+    """Keep in mind what wants an answer and was handed on: it may come back."""
+    if ref.asked_at is not None:
+        intake.list_ref(draft, msgspec.structs.replace(ref, cause=Cause.MERGED))
 
 
 def _asks(command: CaseCommand) -> bool:

@@ -305,7 +305,8 @@ def _undo(draft: Draft, policy: Policy, cause: Cause, detail: str = "") -> None:
 
     What came in for it meanwhile, and was handed on, it has heard itself now.
     """
-    case, merged_at = draft.case, draft.case.closed_at or draft.now
+    case = draft.case
+    heard = [one for one in case.feedback if one.asked_at is not None and one.cause is Cause.MERGED]
     settled = CaseState.RESOLVED if case.communicated_at is None else CaseState.COMMUNICATED
     draft.change(
         state=CaseState.OPEN if case.resolved_at is None else settled,
@@ -314,12 +315,12 @@ def _undo(draft: Draft, policy: Policy, cause: Cause, detail: str = "") -> None:
         acknowledged_at=None,
         acknowledged_by=None,
         timers=(),
+        feedback=tuple(map(_own, case.feedback)),
     )
     draft.emit(CaseEventKind.UNMERGED, cause, detail=detail)
     if case.backfilled:
         return
     clocks.restore(draft, policy)
-    heard = [r for r in case.feedback if r.asked_at is not None and r.received_at >= merged_at]
     if draft.case.state in Case.SETTLING and heard:
         reopening.take_up(draft, policy)
         clocks.go_on(draft, policy)
@@ -333,3 +334,9 @@ def _undo(draft: Draft, policy: Policy, cause: Cause, detail: str = "") -> None:
         follow_up.schedule(draft, policy)
     elif not thanking.is_thanks(draft.case):
         escalation.start(draft, policy, Cause.REOPENED)
+
+
+def _own(ref: FeedbackRef) -> FeedbackRef:
+    """Return what was handed on as what the case has heard itself."""
+    handed_on = ref.cause is Cause.MERGED
+    return msgspec.structs.replace(ref, cause=Cause.FEEDBACK) if handed_on else ref

@@ -108,7 +108,7 @@ UNRESOLVED_ONLY: list[tuple[CommandKind, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "fields"), UNRESOLVED_ONLY, ids=lambda one: str(one))
+@pytest.mark.parametrize(("kind", "fields"), UNRESOLVED_ONLY, ids=str)
 @pytest.mark.parametrize("state", [CaseState.RESOLVED, CaseState.COMMUNICATED, CaseState.CLOSED])
 def test_a_settled_case_is_worked_on_no_more(
     state: CaseState, kind: CommandKind, fields: dict[str, Any]
