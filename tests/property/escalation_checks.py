@@ -59,7 +59,7 @@ class Watch:
             old = before.get(case_id)
             if not of_case[case_id]:
                 assert old is not None
-                _is_only_kept_longer(old, case)
+                _is_only_rescheduled(old, case)
                 continue
             _is_told_without_gaps(old, case, of_case[case_id])
             _refusal_changes_nothing(old, case, of_case[case_id])
@@ -207,12 +207,18 @@ def _clock_fits(clock: Clock, policy: Policy, now: int) -> None:
     assert (clock.ended_at is None) == (clock.state in clocks.LIVE)
 
 
-def _is_only_kept_longer(old: Case, case: Case) -> None:
-    """Without an event only one thing happens: what the law wants is not forgotten yet."""
-    assert old.state in Case.ENDED
-    assert old.legal_hold is not None
-    as_before = {"timers": old.timers, "timer_version": old.timer_version}
+def _is_only_rescheduled(old: Case, case: Case) -> None:
+    """Without an event only two things happen: what the law wants is not forgotten yet, and the next
+    warning of a clock is another one, because the policy was edited.
+    """
+    as_before = {"timers": old.timers, "timer_version": old.timer_version, "clocks": old.clocks}
     assert msgspec.structs.replace(case, **as_before) == old
+    assert old.timers == case.timers or (old.state in Case.ENDED and old.legal_hold is not None)
+    earlier, later = (
+        [msgspec.structs.replace(clock, next_at=None) for clock in one.clocks]
+        for one in (old, case)
+    )
+    assert earlier == later
 
 
 def _is_told_without_gaps(old: Case | None, case: Case, events: Sequence[CaseEvent]) -> None:

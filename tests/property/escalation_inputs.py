@@ -130,21 +130,24 @@ def commands(
 
 def _sometimes(name: str, *values: object) -> st.SearchStrategy[dict[str, Any]]:
     """Return fields with one of the ``values`` under ``name``, or without."""
-    given: list[dict[str, Any]] = [{name: value} for value in values]
-    return st.sampled_from([*given, {}]).map(copy)
+    return _one_of(*({name: value} for value in values), {})
+
+
+def _one_of(*given: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.sampled_from(given).map(copy)
 
 
 _BETWEEN_CASES = {CommandKind.ABSORB, CommandKind.ABSORBED, CommandKind.FORWARD}
 """What only cases send: the owner delivers what they sent."""
 
 _FIELDS: dict[CommandKind, st.SearchStrategy[dict[str, Any]]] = {
-    CommandKind.RESOLVE: st.sampled_from([
+    CommandKind.RESOLVE: _one_of(
         {"resolution": RESOLUTION, "clarification": NOT_NEEDED},
         {"resolution": RESOLUTION, "clarification": NOT_NEEDED},
         {"resolution": RESOLUTION},
         {"resolution": Resolution(outcome="", reason=" ", next_step="none")},
         {},
-    ]).map(copy),
+    ),
     CommandKind.CLARIFY: _sometimes(
         "clarification",
         Clarification(asked="Which invoice?"),

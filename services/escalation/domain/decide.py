@@ -255,7 +255,7 @@ def _erase(
     """Forget all cases of a customer, unless one is held for a reason of law: that one says so."""
     if erased_at is not None and erased_at >= command.at:
         return Decision.NOTHING
-    held = next((case for case in cases.values() if case.legal_hold is not None), None)
+    held = next((cases[name] for name in sorted(cases) if cases[name].legal_hold), None)
     if held is not None:
         if command.command_id in held.commands:
             return Decision.NOTHING
