@@ -42,12 +42,14 @@ class JumpGuard:
         return True
 
 
-ALONE_S, BESIDE_S = 0.1, 0.06
+ALONE_S, BESIDE_S = 0.25, 0.06
 """How long a transaction full of timers may take: alone, and while feedback comes in as well."""
+TIMES = 4.0
+"""Where a transaction of feedback alone takes long already, one of timers may take so much longer:
+each has a price of its own, and would do little but pay that on a busy machine."""
 QUIET_S = 1.0
 """Without feedback for so long, timers are alone."""
-FEWEST, MOST = 300, 3_000
-"""A transaction has a price of its own: with fewer timers in each, most of the time would go there."""
+FEWEST, MOST = 300, 6_000
 
 
 class Pace:
@@ -64,6 +66,8 @@ class Pace:
         self._limit = FEWEST
         self._first = 0
         self._full_since: float | None = None
+        self._feedback_since: float | None = None
+        self._feedback_s = 0.0
         self._feedback_at = -QUIET_S
         self.behind = False
 
@@ -71,14 +75,26 @@ class Pace:
         """Return how many timers the transaction that begins may take; 0 when it is not their turn."""
         if feedback:
             self._feedback_at = now_s
+        self._learn(now_s)
         since, self._full_since = self._full_since, None
         if since is not None:
-            alone = now_s - self._feedback_at >= QUIET_S
-            ratio = (ALONE_S if alone else BESIDE_S) / max(now_s - since, 1e-3)
+            ratio = self._goal(now_s) / max(now_s - since, 1e-3)
             self._limit = round(min(MOST, max(FEWEST, self._limit * min(2.0, max(0.5, ratio)))))
             if feedback:
+                self._feedback_since = now_s
                 return 0
         return self._limit
+
+    def _learn(self, now_s: float) -> None:
+        """Learn how long transactions take that feedback has for itself."""
+        since, self._feedback_since = self._feedback_since, None
+        if since is not None:
+            self._feedback_s += (now_s - since - self._feedback_s) / 4
+
+    def _goal(self, now_s: float) -> float:
+        if now_s - self._feedback_at >= QUIET_S:
+            return ALONE_S
+        return min(ALONE_S, max(BESIDE_S, TIMES * self._feedback_s))
 
     def order(self, numbers: Iterable[int]) -> Iterator[int]:
         """Yield the partitions; the next time, those first that were not asked for now."""

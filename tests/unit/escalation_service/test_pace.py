@@ -59,6 +59,14 @@ def test_transactions_become_as_long_as_they_may(each_s: float) -> None:
     assert beside == pytest.approx(BESIDE_S, rel=0.1)
 
 
+def test_on_a_busy_machine_transactions_are_longer_but_not_without_end() -> None:
+    busy = Worker(10**9, fixed_s=0.03).settle(feedback=True)
+    assert busy == pytest.approx(4 * 0.03, rel=0.15)
+    assert Worker(10**9, fixed_s=1.0).settle(feedback=True) == pytest.approx(
+        1.0 + FEWEST * 1e-4, rel=0.01
+    )
+
+
 def test_neither_slow_timers_nor_fast_ones_go_beyond_the_bounds() -> None:
     slow, fast = Worker(10**9, 0.01), Worker(10**9, 1e-7)
     slow.settle(feedback=False)
