@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from services.escalation.domain.severity import RANK
+from services.escalation.view.model import Found
 from services.escalation.view.redis_view import RedisView, connect
 from shared.commands import CommandSender, CorrectionSender
 from shared.errors import Misconfigured, Transient
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 WAIT_S = 10.0
 POLL_S = 0.05
+_NO_VIEW = "there is no case view yet: an escalation worker builds it"
 _SAID = frozenset({Cause.FEEDBACK, Cause.REPEAT_CONTACT})
 
 
@@ -68,8 +70,16 @@ class Desk:
         if case is not None:
             return case
         if self.view.checkpoint(number) is None:
-            raise Transient("there is no case view yet: an escalation worker builds it")
+            raise Transient(_NO_VIEW)
         raise NoSuchCase(case_id)
+
+    def customer(self, record_key: str) -> Found:
+        """Return the cases of a customer, and when it was erased (same errors as :meth:`case`)."""
+        number = partition_of(record_key, self.partitions)
+        found = self.view.fetch(number, [], [record_key])
+        if found.checkpoint is None:
+            raise Transient(_NO_VIEW)
+        return found
 
     def carry_out(self, command: CaseCommand, wait_s: float = WAIT_S) -> Told:
         """Send a command and return what became of it; sent again under its id, it counts once.

@@ -26,6 +26,9 @@ REDIS_TIMEOUT_S = 0.25
 """Intake goes on without Redis, so it does not wait long for it."""
 
 NONCE_S = 86_400.0
+SAID, OF = "said:", "of:"
+"""What begins the keys of what customers said lately, and of whose an item or thread is."""
+
 _DAY_S = 86_400.0
 
 
@@ -43,6 +46,11 @@ class Core:
     intake: Intake
 
 
+def redis_prefix(settings: Config) -> str:
+    """Return what begins every key that intake has in Redis."""
+    return f"{settings.redis.namespace}:ingest:"
+
+
 def compose_core(settings: Config, metrics: Metrics) -> Core:
     """Put the one path behind all doors together; nothing connects yet."""
     clock = SystemClock(settings.clock.speedup, settings.clock.epoch_ms)
@@ -58,7 +66,7 @@ def compose_core(settings: Config, metrics: Metrics) -> Core:
     )
     log = KafkaLog(settings, metrics, [*preparer.topics, names.of(topics.WATERMARKS)])
     redis = connect(settings.redis.url, min(REDIS_TIMEOUT_S, settings.redis.timeout_s))
-    prefix = f"{settings.redis.namespace}:ingest:"
+    prefix = redis_prefix(settings)
     dedupe = RedisDedupe(
         redis, prefix, settings.ingest.dedupe_days * _DAY_S, on_health=metrics.redis_up.set
     )
@@ -66,8 +74,8 @@ def compose_core(settings: Config, metrics: Metrics) -> Core:
     intake = Intake(
         preparer,
         dedupe,
-        Repeats(RedisContacts(redis, f"{prefix}said:", WINDOW_MS / 1000.0)),
-        Whereabouts(RedisContacts(redis, f"{prefix}of:", settings.ingest.dedupe_days * _DAY_S)),
+        Repeats(RedisContacts(redis, prefix + SAID, WINDOW_MS / 1000.0)),
+        Whereabouts(RedisContacts(redis, prefix + OF, settings.ingest.dedupe_days * _DAY_S)),
         log,
         metering,
         settings.ingest.request_deadline_s,

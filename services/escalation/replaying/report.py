@@ -118,7 +118,7 @@ def _first(path: str, one: object, other: object) -> tuple[str, object, object] 
             found = _first(below, one.get(name), other.get(name))
             if found is not None:
                 return found
-    if isinstance(one, list) and isinstance(other, list):
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         for number in range(max(len(one), len(other))):
             mine = one[number] if number < len(one) else None
             yours = other[number] if number < len(other) else None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
+import msgspec
 from click.testing import CliRunner
 from confluent_kafka import Producer
 
@@ -97,14 +96,14 @@ class Office:
         """Return what a customer writes now."""
         self._count += 1
         item = Sample(severity=severity).feedback(self._count, self.now())
-        received = _replace(
+        received = msgspec.structs.replace(
             item.feedback,
             text=text,
             customer_key=customer,
             record_key=ids.record_key(TENANT, customer),
             thread_id=f"thread-{self._count}",
         )
-        return _replace(item, feedback=received)
+        return msgspec.structs.replace(item, feedback=received)
 
     def send(self, item: FeedbackClassified) -> None:
         """Write a classified feedback into its topic."""
@@ -157,9 +156,3 @@ class Office:
 
         found: Mapping[str, Any] = wait_for(look, f"the outcome of {feedback_id}", 60.0, 0.2)
         return found
-
-
-def _replace(event: Any, **fields: Any) -> Any:
-    import msgspec
-
-    return msgspec.structs.replace(event, **fields)

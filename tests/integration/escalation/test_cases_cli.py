@@ -139,8 +139,8 @@ def test_a_corrected_severity_is_learnt(office: Office) -> None:
     item = office.written("wrong", "The kettle is a bit loud.", Severity.HIGH)
     office.send(item)
     case = office.opened("wrong-too", text="Nothing is left of it.", severity=Severity.MEDIUM)
-    words = ("correct-severity", case.case_id, "critical", "--kind", "complaint")
-    words += ("--reason", "safety", "--command-id", "fix-1", "--json")
+    given = ("--kind", "complaint", "--reason", "safety", "--command-id", "fix-1", "--json")
+    words = ("correct-severity", case.case_id, "critical", *given)
     first, second = told(office.cases(*words)), told(office.cases(*words))
     assert first["case"]["severity"] == "critical"
     assert first["correction"] == second["correction"]
