@@ -7,9 +7,11 @@ from typing import Any, Final
 import msgspec
 
 from services.escalation.domain.calendar import Calendar, Window
+from services.escalation.domain.decide import Decision, FeedbackIn
 from services.escalation.domain.defaults import DEFAULT_POLICY
 from services.escalation.domain.policy import Contact, Team
 from services.escalation.domain.rota import Rota, Rotation, Unit
+from services.escalation.domain.severity import RANK
 from shared.events import (
     Case,
     CaseEvent,
@@ -18,10 +20,13 @@ from shared.events import (
     Clock,
     ClockKind,
     CommandKind,
+    Issue,
+    Kind,
+    Reason,
     Refusal,
     Severity,
 )
-from tests.unit.escalation.world import World
+from tests.unit.escalation.world import World, feedback
 
 PEOPLE: Final = ("ada", "bob", "eve")
 MORNINGS: Final = Calendar(
@@ -97,3 +102,24 @@ def opened(severity: Severity = Severity.MEDIUM, world: World | None = None) -> 
 def state(world: World) -> CaseState:
     """Return where the case opened last stands."""
     return world.case.state
+
+
+def issue(severity: Severity, *reasons: Reason, at: int = 0, kind: Kind = Kind.COMPLAINT) -> Issue:
+    """Return one of the matters of a text, of 10 characters."""
+    return Issue(severity=severity, kind=kind, start=at, end=at + 10, reasons=reasons)
+
+
+def letter(world: World, *issues: Issue, number: int | None = None, **fields: Any) -> Decision:
+    """Give one message that holds several matters; ``number``: a revision of an earlier one."""
+    reasons = dict.fromkeys(reason for one in issues for reason in one.reasons)
+    severity = max((one.severity for one in issues), key=RANK.__getitem__)
+    given: dict[str, Any] = {
+        "thread": "t1",
+        "received_at": world.now,
+        "revision": str(len(world.decisions)),
+    }
+    item = feedback(
+        number or 900 + len(world.decisions), severity, reasons=reasons, **given | fields
+    )
+    found = msgspec.structs.replace(item.classification, issues=issues)
+    return world.give(FeedbackIn(msgspec.structs.replace(item, classification=found)))
