@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from services.escalation.domain.calendar import DAY, HOUR, MINUTE
@@ -13,6 +14,7 @@ from shared.events import (
     ClockState,
     CommandKind,
     Severity,
+    Step,
 )
 from tests.unit.escalation.clock_world import (
     THREAD,
@@ -106,11 +108,14 @@ def test_after_a_standstill_the_last_warning_counts_with_its_own_instant(world: 
 
 
 def test_deadlines_of_clocks_and_of_the_ladder_keep_their_order_after_downtime() -> None:
-    made = World()
-    made.feed(Severity.HIGH, thread=THREAD)
+    """The first warning (3 h) lies before the step of the ladder (3.5 h), the breach (4 h) after."""
+    step = Step(targets=("support",), wait_ms=int(3.5 * HOUR))
+    made = World(policy(medium=msgspec.structs.replace(plan(ONE), steps=(step,))))
+    made.feed(thread=THREAD)
     events = made.down(6 * HOUR)
+    assert [event.kind for event in events[:1]] == [CaseEventKind.ACK_TIMED_OUT]
     assert [event.at for event in events] == sorted(event.at for event in events)
-    assert CaseEventKind.ACK_TIMED_OUT in {event.kind for event in events}
+    assert breaches(events) == [("first_resolution", 4)]
 
 
 def test_what_nobody_has_seen_yet_is_recorded_before_the_clock_is_cancelled(world: World) -> None:
@@ -137,6 +142,16 @@ def test_a_warning_that_is_no_longer_in_the_plan_is_passed_over(world: World) ->
         ("warned", 3.8),
         ("breached", 4),
     ]
+
+
+def test_a_warning_of_an_edited_plan_that_comes_before_the_last_one_is_not_given(
+    world: World,
+) -> None:
+    world.run(int(3.2 * HOUR))
+    world.policy = policy(medium=plan(ONE, warn=(50,)))
+    world.run(40 * HOUR)
+    recorded = words(world.log, ClockKind.FIRST_RESOLUTION)
+    assert recorded == [("activated", 0), ("warned", 3), ("breached", 4)]
 
 
 def test_each_instance_of_a_clock_has_a_breach_of_its_own() -> None:

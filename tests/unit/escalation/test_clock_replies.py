@@ -207,6 +207,31 @@ def test_an_answer_before_the_worker_saw_the_message_needs_no_receipt() -> None:
     assert fulfilled(made, ClockKind.RECEIPT) == [0]
 
 
+def test_an_answer_learnt_of_after_a_pause_counts_what_was_before_it(world: World) -> None:
+    world.now = T0 + HOUR
+    reply(world, "r1")
+    world.now = T0 + 2 * HOUR
+    wait(world)
+    world.now = T0 + 3 * HOUR
+    world.command(CommandKind.INVESTIGATE)
+    world.now = T0 + 4 * HOUR
+    echo(world, T0 + HOUR + 30 * MINUTE)
+    assert fulfilled(world, ClockKind.UPDATE) == [30 * MINUTE]
+
+
+def test_what_was_withdrawn_does_not_come_back_with_a_reopening(world: World) -> None:
+    reply(world, "r1")
+    world.now = T0 + HOUR
+    bounce(world, "r1")
+    wait(world)
+    world.now = T0 + 2 * HOUR
+    world.command(CommandKind.CLOSE, note="no such address")
+    world.now = T0 + 3 * HOUR
+    world.command(CommandKind.REOPEN, note="found another address")
+    assert {FIRST, ClockKind.FIRST_RESOLUTION, ClockKind.TOTAL_RESOLUTION} <= live(world)
+    assert ClockKind.UPDATE not in live(world)
+
+
 def test_a_late_reply_never_takes_a_breach_back() -> None:
     made = World(policy(medium=plan({FIRST: "1h"})))
     made.feed(thread=THREAD, occurred_at=T0)
