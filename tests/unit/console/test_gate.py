@@ -39,6 +39,7 @@ def test_a_token_says_who_and_what() -> None:
         f"Bearer {'t' * 15}",
     ):
         assert tokens.who(wrong) is None
+    assert not any(tokens.who(f"Bearer {guess:016}") for guess in range(2_000))
 
 
 @pytest.mark.parametrize(
