@@ -204,17 +204,7 @@ class Policy(Struct, frozen=True, dict=True):
 
     def plan(self, severity: Severity) -> SeverityPlan:
         """Return the plan of ``severity`` for whatever no pack is for."""
-        match severity:
-            case Severity.CRITICAL:
-                return self.critical
-            case Severity.HIGH:
-                return self.high
-            case Severity.MEDIUM:
-                return self.medium
-            case Severity.LOW:
-                return self.low
-            case Severity.UNDETERMINED:
-                return self.undetermined
+        return self._plans[severity]
 
     def plan_for(self, case: Case) -> SeverityPlan:
         """Return the plan of a case: that of the first pack that fits."""
@@ -302,6 +292,16 @@ class Policy(Struct, frozen=True, dict=True):
             severity=case.severity,
             reasons=case.reasons,
         )
+
+    @cached_property
+    def _plans(self) -> dict[Severity, SeverityPlan]:
+        return {
+            Severity.CRITICAL: self.critical,
+            Severity.HIGH: self.high,
+            Severity.MEDIUM: self.medium,
+            Severity.LOW: self.low,
+            Severity.UNDETERMINED: self.undetermined,
+        }
 
     @cached_property
     def _silences(self) -> tuple[Mute | Recurring, ...]:
