@@ -73,6 +73,7 @@ class Stack:
         loaded: the settings; what is not set points to the embedded servers.
         workers: number of processes per service.
         progress: told what is going on.
+        environ: further environment of single workers, by their name (``escalation-0``).
     """
 
     folder: Path
@@ -81,6 +82,7 @@ class Stack:
         default_factory=lambda: {"ingest": 1, "console": 1, "classifier": 1, "escalation": 1}
     )
     progress: Progress = _silent
+    environ: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.kafka: EmbeddedKafka | None = None
@@ -197,7 +199,7 @@ class Stack:
         command = Command(
             argv=[sys.executable, "-m", f"services.{member.service}"],
             log=member.log,
-            env=environ | {"PYTHONUNBUFFERED": "1"},
+            env={**environ, "PYTHONUNBUFFERED": "1", **self.environ.get(member.name, {})},
         )
         process = ChildProcess(member.name, command)
         process.start()

@@ -40,9 +40,16 @@ class Topic:
     def settings(self, replication: int = 1) -> dict[str, str]:
         """Return the topic-level Kafka configuration.
 
-        With three replicas or more, ``acks=all`` has to mean at least two copies.
+        With three replicas or more, ``acks=all`` has to mean at least two copies. The broker dates the
+        records: it would refuse those of a worker whose clock is more than an hour ahead (so that
+        nothing could be decided until somebody set it right), and delete those of one that is behind
+        by more than the retention.
         """
-        common = {"cleanup.policy": self.cleanup.value, "compression.type": "producer"}
+        common = {
+            "cleanup.policy": self.cleanup.value,
+            "compression.type": "producer",
+            "message.timestamp.type": "LogAppendTime",
+        }
         if replication >= 3:
             common["min.insync.replicas"] = "2"
         if self.cleanup is not Cleanup.DELETE:

@@ -6,12 +6,13 @@ checker that cannot fail proves nothing.
 
 from __future__ import annotations
 
-import enum
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
+from tests.chaos import conduct, deadlines
+from tests.chaos.findings import Finding, Rule, by_case
 from tests.chaos.history import Entry, History
 
 TOPICS = (
@@ -24,42 +25,6 @@ TOPICS = (
     "followups",
     "dead-letters",
 )
-FIRINGS = {
-    ("escalation.ack_timed_out", "ack_timeout"): "step",
-    ("escalation.reescalated", "repeat"): "step",
-    ("escalation.reescalated", "ack_expired"): "ack_expiry",
-    ("followup.due", "follow_up"): "follow_up_due",
-    ("followup.missed", "follow_up"): "follow_up_missed",
-}
-"""Event kind and cause that a passed deadline has, and the timer behind it."""
-
-
-class Rule(enum.StrEnum):
-    """What can be broken."""
-
-    LOST = "accepted, but without outcome and dead letter"
-    NOT_LOGGED = "accepted, but not in feedback.received"
-    UNASKED = "an outcome that nobody was promised"
-    TWICE = "settled more than once"
-    DOUBLE_EVENT = "a case event that is there twice"
-    SEQ = "case_seq is not contiguous"
-    STATE = "the last snapshot is not that of the last event"
-    ORDER = "out of order"
-    READER = "a reader during the run saw something else"
-    TIMER_TWICE = "a timer fired more than once"
-    TIMER_UNARMED = "a deadline passed that no timer stood for"
-    TIMER_EARLY = "a timer fired early"
-    TIMER_MISSED = "a timer is overdue at the end"
-    COPY = "the topic people act on differs from case.events"
-
-
-class Finding(NamedTuple):
-    """One violation."""
-
-    rule: Rule
-    detail: str
-
-
 @dataclass(frozen=True)
 class Promise:
     """One item that a client was told is taken (2xx): its id and its place in its sender's order."""
@@ -103,6 +68,13 @@ def check(promises: Iterable[Promise], history: History, *, ordered: bool = True
         case_states(history),
         copies(history),
         stages_in_order(history),
+        deadlines.timers(history),
+        deadlines.clocks(history),
+        deadlines.next_steps(history),
+        conduct.pages(history),
+        conduct.life(history),
+        conduct.follow_ups(history),
+        conduct.outcomes(history),
     ]
     if ordered:
         rules.append(senders_in_order(promised, history))
@@ -146,14 +118,6 @@ def _id(entry: Entry) -> str:
 # --------------------------------------------------------------------------- cases
 
 
-def by_case(history: History) -> dict[str, list[Entry]]:
-    """Return the events of each case, in log order."""
-    cases: dict[str, list[Entry]] = defaultdict(list)
-    for entry in history.of("case.events"):
-        cases[entry.value["case_id"]].append(entry)
-    return cases
-
-
 def case_events(history: History) -> Iterator[Finding]:
     """No event twice; the events of a case count up from 1 without a gap, in one partition."""
     for event_id, count in Counter(
@@ -173,6 +137,8 @@ def case_states(history: History) -> Iterator[Finding]:
     """The last snapshot in ``case.state`` is that of the case's last event, and never goes back."""
     last: dict[str, Any] = {}
     for entry in history.of("case.state"):
+        if entry.value and entry.value["type"] == "customer.erased.v1":
+            continue
         case_id = (entry.key or b"").decode()
         before = last.get(case_id)
         if entry.value and before and entry.value["case_seq"] < before["case_seq"]:
@@ -184,6 +150,8 @@ def case_states(history: History) -> Iterator[Finding]:
     }
     for case_id in sorted(last.keys() | {case_id for case_id, seen in cases.items() if seen}):
         entries, snapshot = cases.get(case_id, []), last.get(case_id)
+        if snapshot is None and entries and entries[-1].value["case"]["state"] in deadlines.ENDED:
+            continue  # it is forgotten some time after it is over
         if not entries or snapshot is None:
             what = "a snapshot without events" if snapshot else "events without a snapshot"
             yield Finding(Rule.STATE, f"{case_id}: {what}")
@@ -199,8 +167,8 @@ def copies(history: History) -> Iterator[Finding]:
     """``escalations`` and ``followups`` carry events of ``case.events``, each once, same content."""
     events = {entry.value["event_id"]: entry.value for entry in history.of("case.events")}
     for topic, prefixes in (
-        ("escalations", ("escalation.",)),
-        ("followups", ("followup.",)),
+        ("escalations", ("escalation.", "clock.", "notification.", "case.reminded")),
+        ("followups", ("followup.", "nudge.")),
     ):
         seen = Counter(entry.value["event_id"] for entry in history.of(topic))
         for event_id, count in seen.items():
@@ -292,58 +260,6 @@ def _by_partition(entries: Iterable[Entry]) -> dict[int, list[tuple[int, Any]]]:
     return grouped
 
 
-# --------------------------------------------------------------------------- timers
-
-
-def timers(history: History, now_ms: int, grace_ms: int) -> Iterator[Finding]:
-    """Every arming of a timer fires at most once, not early, with its deadline; none is forgotten.
-
-    Args:
-        now_ms: policy time at which the workers were stopped.
-        grace_ms: how late a timer may be then.
-    """
-    for case_id, entries in by_case(history).items():
-        armed: dict[tuple[str, int], list[int]] = {}
-        fired: Counter[tuple[str, int]] = Counter()
-        for entry in entries:
-            event = entry.value
-            if kind := timer_behind(event):
-                yield from _fired(case_id, event, kind, armed, fired)
-            for timer in (event.get("case") or {}).get("timers", ()):
-                versions = armed.setdefault((timer["kind"], timer["due_at"]), [])
-                if timer["version"] not in versions:
-                    versions.append(timer["version"])
-        last = entries[-1].value.get("case")
-        for timer in (last or {}).get("timers", ()):
-            if timer["due_at"] + grace_ms < now_ms:
-                late_s = (now_ms - timer["due_at"]) / 1000
-                yield Finding(Rule.TIMER_MISSED, f"{case_id}: {timer} is {late_s:.0f} s overdue")
-
-
-def timer_behind(event: Mapping[str, Any]) -> str | None:
-    """Return the kind of the timer whose firing an event tells of, None for any other event."""
-    return FIRINGS.get((event["kind"], event["cause"]))
-
-
-def _fired(
-    case_id: str,
-    event: Mapping[str, Any],
-    kind: str,
-    armed: Mapping[tuple[str, int], list[int]],
-    fired: Counter[tuple[str, int]],
-) -> Iterator[Finding]:
-    what = f"{case_id} #{event['case_seq']} {event['kind']} at {event['at']}"
-    if event["recorded_at"] < event["at"]:
-        yield Finding(Rule.TIMER_EARLY, f"{what}, recorded at {event['recorded_at']}")
-    timer = (kind, event["at"])
-    if timer not in armed:
-        yield Finding(Rule.TIMER_UNARMED, what)
-        return
-    fired[timer] += 1
-    if fired[timer] > len(armed[timer]):
-        yield Finding(Rule.TIMER_TWICE, what)
-
-
 # --------------------------------------------------------------------------- figures
 
 
@@ -353,7 +269,7 @@ def figures(promised: Sequence[Promise], history: History) -> dict[str, int]:
     classified = [
         entry.value["feedback"]["feedback_id"] for entry in history.of("feedback.classified")
     ]
-    fired = [entry for entry in history.of("case.events") if timer_behind(entry.value)]
+    fired = [entry for entry in history.of("case.events") if deadlines.is_firing(entry.value)]
     return {
         "accepted": len({promise.feedback_id for promise in promised}),
         "feedback.received": len(received),

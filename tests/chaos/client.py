@@ -12,12 +12,18 @@ import json
 import random
 import threading
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from shared.clock import Clock
+from shared.commands import CommandSender
+from shared.config import Config
+from shared.events import CaseCommand, Clarification, CommandKind, Resolution
+from shared.topics import Names
 from tests.chaos.checker import Promise
 
 SAMPLE = Path(__file__).resolve().parents[2] / "deploy" / "demo" / "sample.jsonl"
@@ -92,6 +98,7 @@ class Load:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._errors: list[BaseException] = []
+        self._further = 0
         self._threads = [
             threading.Thread(
                 target=self._guarded, args=(number,), name=f"sender-{number}", daemon=True
@@ -137,6 +144,26 @@ class Load:
         """Return the ids promised so far."""
         with self._lock:
             return list(self.promises)
+
+    def repeat(self, of: Promise, text: str) -> None:
+        """Let the customer of an earlier item say something more, through the first door.
+
+        It counts as a sender of its own: nobody waited for its place in the order.
+        """
+        first = next(item for item in self.items if item.sender == of.sender)
+        with self._lock:
+            self._further += 1
+            number = self._further
+        item = Item(
+            f"again-{number}", 1, first.body | {"id": f"{first.body['id']}-again-{number}", "text": text}
+        )
+        body = json.dumps(item.body).encode()
+        while not self._stop.is_set():
+            results = self._post(self.doors[0], body)
+            if results is not None:
+                self._keep([item], results)
+                return
+            self._stop.wait(RETRY_S)
 
     # ---- one sender
 
@@ -198,6 +225,40 @@ class Load:
                     raise AssertionError(f"a 2xx with {result}")
                 feedback_id = result["feedback_id"]
                 self.promises[feedback_id] = Promise(feedback_id, item.sender, item.number)
+
+
+class Desk:
+    """Somebody who sends commands to cases, and remembers each."""
+
+    CLEAR = Clarification(not_needed="it stands in the message")
+    DONE = Resolution(outcome="refunded", reason="it is true", next_step="we call tomorrow")
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        names = Names(config.kafka.topic_prefix)
+        self._sender = CommandSender(config.kafka.client(), names, config.kafka.partitions)
+        self._clock = clock
+        self.sent: list[str] = []
+
+    def ask(self, case: Mapping[str, Any], kind: CommandKind, **fields: Any) -> str:
+        """Send one command to a case, given as its snapshot; return the id of the command."""
+        if kind is CommandKind.RESOLVE:
+            fields = {"clarification": self.CLEAR, "resolution": self.DONE} | fields
+        command = CaseCommand(
+            command_id=f"desk-{uuid.uuid4().hex}",
+            tenant=case["tenant"],
+            case_id=case["case_id"],
+            kind=kind,
+            actor="desk",
+            at=self._clock.now_ms(),
+            **fields,
+        )
+        self._sender.send(command)
+        self.sent.append(command.command_id)
+        return command.command_id
+
+    def flush(self) -> None:
+        """Wait until Kafka has all of them."""
+        self._sender.flush()
 
 
 def hash_of(name: str) -> int:

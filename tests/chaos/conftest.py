@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -48,10 +48,26 @@ class Rigs:
         self.kafka = kafka
         self.redis = redis
 
-    def __call__(self, each: int = 1, **settings: str | float) -> Rig:
-        """Return a rig with ``each`` processes per service; settings as ``clock__speedup=60``."""
+    def __call__(
+        self,
+        each: int = 1,
+        *,
+        escalation: int | None = None,
+        environ: Mapping[str, Mapping[str, str]] | None = None,
+        **settings: str | float,
+    ) -> Rig:
+        """Return a rig.
+
+        Args:
+            each: processes per service.
+            escalation: those of the escalation, when they are not as many.
+            environ: further environment by the name of the worker.
+            settings: as ``clock__speedup=60``.
+        """
         workers = dict.fromkeys(("ingest", "classifier", "escalation"), each)
-        return Rig(self._folder / "stack", self.kafka, self.redis, workers, dict(settings))
+        workers["escalation"] = escalation or each
+        folder = self._folder / "stack"
+        return Rig(folder, self.kafka, self.redis, workers, dict(settings), environ or {})
 
 
 @pytest.fixture

@@ -140,6 +140,10 @@ class LiveReader:
 
     def __init__(self, bootstrap: str, prefix: str, topics: Sequence[str]) -> None:
         self.history = History({topic: [] for topic in topics})
+        self.answered: set[str] = set()
+        """Ids of the commands of which an event was seen."""
+        self.cases: dict[str, Any] = {}
+        """The last snapshot of each case."""
         self._prefix = prefix
         self._seen: dict[str, float] = {}
         self._stop = threading.Event()
@@ -174,7 +178,15 @@ class LiveReader:
             return
         entry = entry_of(message, self._prefix)
         self.history.add(entry.topic, entry)
+        if entry.topic == "case.events":
+            self._case_event(entry.value)
         if entry.topic in {"feedback.outcomes", "dead-letters"} and entry.value:
             feedback = entry.value.get("feedback_id")
             if feedback:
                 self._seen.setdefault(feedback, time.monotonic())
+
+    def _case_event(self, event: dict[str, Any]) -> None:
+        if "command_id" in event:
+            self.answered.add(event["command_id"])
+        if "case" in event:
+            self.cases[event["case_id"]] = event["case"]

@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from deploy.embedded.kafka import EmbeddedKafka
 from deploy.embedded.redis import EmbeddedRedis
 from deploy.stack import Member, Stack, is_ready
+from shared.clock import SystemClock
 from shared.config import Scalar
 from shared.errors import Exit
-from tests.chaos import checker
-from tests.chaos.checker import Finding, Report
-from tests.chaos.client import Load, workload
+from tests.chaos import checker, conduct, deadlines
+from tests.chaos.checker import Report
+from tests.chaos.client import Desk, Load, workload
+from tests.chaos.findings import Finding
 from tests.chaos.history import History, LiveReader, read
 from tests.services import Installation, wait_for
 
@@ -51,7 +54,7 @@ def seed() -> int:
 
 
 More = Callable[[History, int], Iterable[Finding]]
-"""Further rules: what was read, and the wall clock in ms when the workers were stopped."""
+"""Further rules: what was read, and the policy time in ms when the workers were stopped."""
 
 
 @dataclass
@@ -71,6 +74,7 @@ class Rig:
     redis: EmbeddedRedis
     workers: dict[str, int]
     extra: dict[str, Scalar] = field(default_factory=dict)
+    environ: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     partitions: int = 4
 
     def __post_init__(self) -> None:
@@ -90,9 +94,11 @@ class Rig:
 
     def __enter__(self) -> Self:
         loaded = self.installation.loaded(kafka__partitions=self.partitions, **self.extra)
-        self.stack = Stack(self.folder, loaded, self.workers, self._progress)
+        self.clock = SystemClock(loaded.config.clock.speedup, loaded.config.clock.epoch_ms)
+        self.stack = Stack(self.folder, loaded, self.workers, self._progress, self.environ)
         try:
             self.stack.start()
+            self.desk = Desk(loaded.config, self.clock)
             self.reader = LiveReader(self.kafka.bootstrap, self.installation.prefix, checker.TOPICS)
         except BaseException:
             self.stack.stop()
@@ -127,13 +133,20 @@ class Rig:
         ]
 
     def send(
-        self, events: int, rate: float, *, customers: int | None = None, copies: int = 1
+        self,
+        events: int,
+        rate: float,
+        *,
+        customers: int | None = None,
+        copies: int = 1,
+        batch: int = 25,
     ) -> Load:
         """Start to send ``events`` items; with ``copies`` each so often, in any order."""
         items = workload(self.rng, events, customers or max(10, events // 10))
         shuffle = random.Random(self.rng.random()) if copies > 1 else None
-        self.load = Load(self.doors, items, rate, copies=copies, shuffle=shuffle).start()
-        return self.load
+        load = Load(self.doors, items, rate, batch=batch, copies=copies, shuffle=shuffle)
+        self.load = load.start()
+        return load
 
     def wait_progress(self, share: float, deadline_s: float = 300.0) -> None:
         """Wait until this share of the load is acknowledged."""
@@ -151,6 +164,16 @@ class Rig:
         wait_for(
             lambda: not reader.missing(wanted),
             f"outcomes of {len(wanted)} accepted items",
+            deadline_s,
+        )
+
+    def wait_answered(self, deadline_s: float = 60.0) -> None:
+        """Wait until every command that was sent so far is carried out or refused."""
+        self.desk.flush()
+        reader, wanted = self._reader(), list(self.desk.sent)
+        wait_for(
+            lambda: reader.answered.issuperset(wanted),
+            f"answers to {len(wanted)} commands",
             deadline_s,
         )
 
@@ -204,6 +227,18 @@ class Rig:
         assert process.returncode == 0, f"{member.name}: {process.returncode}\n{process.log_tail()}"
         return began
 
+    def down(self, member: Member) -> None:
+        """SIGKILL a worker and leave it dead until :meth:`up`."""
+        member.given_up = True
+        self.kill(member)
+
+    def up(self, member: Member) -> None:
+        """Start a worker that is down, and wait until it is ready."""
+        self.say(f"{member.name} comes back")
+        self.stack.launch(member)
+        member.given_up = False
+        self.wait_ready([member])
+
     def wait_ready(self, members: Sequence[Member] | None = None, deadline_s: float = 60.0) -> None:
         """Wait until these workers (default: all) are up again and say so."""
         for member in members or self.stack.members:
@@ -213,6 +248,45 @@ class Rig:
                 deadline_s,
             )
 
+    # ---- what can be seen
+
+    @property
+    def policy_ms(self) -> int:
+        """Policy time by the clock of this process."""
+        return self.clock.now_ms()
+
+    def cases(self) -> dict[str, Any]:
+        """Return the last snapshot of each case that the reader has seen."""
+        return dict(self._reader().cases)
+
+    def firings(self) -> int:
+        """Return how many deadlines the reader has seen fire."""
+        events = self._reader().history.of("case.events")
+        return sum(deadlines.is_firing(entry.value) for entry in events[:])
+
+    def wait_fired(self, more: int, what: str, deadline_s: float = 60.0) -> None:
+        """Wait until so many more deadlines have fired."""
+        wanted = self.firings() + more
+        wait_for(
+            lambda: self.firings() >= wanted, f"{more} more timers fire after {what}", deadline_s
+        )
+
+    @staticmethod
+    def metric(member: Member, name: str, **labels: str) -> float:
+        """Return the sum of a worker's series of this name with these labels."""
+        with urllib.request.urlopen(f"{member.metrics_url}/metrics", timeout=10.0) as answer:  # noqa: S310
+            lines = answer.read().decode().splitlines()
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in lines
+            if line.startswith((f"{name}{{", f"{name} ")) and all(one in line for one in wanted)
+        )
+
+    def log(self) -> History:
+        """Return everything that is committed by now."""
+        return read(self.kafka.bootstrap, self.installation.prefix, checker.TOPICS)
+
     # ---- verdict
 
     def judge(self, *, ordered: bool = True, more: More | None = None) -> Report:
@@ -220,15 +294,17 @@ class Rig:
         load, reader = self._load(), self._reader()
         load.finish(300.0)
         self.wait_settled()
+        self.wait_answered()
         self.stack.stop()
-        self.stopped_ms = time.time() * 1000
-        history = read(self.kafka.bootstrap, self.installation.prefix, checker.TOPICS)
+        stopped_ms = self.policy_ms
+        history = self.log()
         promises = list(load.promises.values())
         report = checker.check(promises, history, ordered=ordered)
         reader.stop()
         report.findings += checker.same_for_reader(reader.history, history)
+        report.findings += conduct.answers(self.desk.sent, history)
         if more is not None:
-            report.findings += more(history, int(self.stopped_ms))
+            report.findings += more(history, stopped_ms)
         for recovery in self.recoveries:
             report.figures[f"ms to recover from {recovery.fault}"] = round(recovery.seconds * 1000)
         self.say(f"seed {self.seed}\n{report}")

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.checker import Promise, Rule, check, same_for_reader, timers
+from tests.chaos.checker import Promise, check, same_for_reader
+from tests.chaos.deadlines import overdue
+from tests.chaos.findings import Rule
 from tests.chaos.history import Entry, History
 
 CASE = "t:anna:0123456789ab"
@@ -22,7 +24,15 @@ def snapshot(seq: int, *armed: tuple[str, int, int]) -> dict[str, Any]:
     listed = [
         {"kind": kind, "due_at": due_at, "version": version} for kind, due_at, version in armed
     ]
-    return {"case_id": CASE, "case_seq": seq, "timers": listed}
+    stands = {"status": "pending", "epoch": 1, "step": 1 + seq // 4}
+    return {
+        "type": "case.v1",
+        "case_id": CASE,
+        "case_seq": seq,
+        "state": "open",
+        "timers": listed,
+        "escalation": stands if seq > 1 else {},
+    }
 
 
 def event(
@@ -36,6 +46,8 @@ def event(
         "case_seq": seq,
         "at": at,
         "recorded_at": recorded_at or at,
+        "epoch": 1,
+        "step": 1 + seq // 4,
         "case": case,
     }
 
@@ -51,11 +63,11 @@ def sound() -> tuple[list[Promise], History]:
     for one in ("a", "b"):
         put("feedback.received", feedback(one))
         put("feedback.classified", {"feedback": feedback(one)})
-    put("feedback.outcomes", {"feedback_id": "a", "kind": "case_opened"}, b"a")
+    put("feedback.outcomes", {"feedback_id": "a", "kind": "case_opened", "case_id": CASE}, b"a")
     put("feedback.outcomes", {"feedback_id": "b", "kind": "no_case"}, b"b")
     events = [
-        event(1, "case.opened", 10, snapshot(1)),
-        event(2, "escalation.triggered", 10, snapshot(2, ("step", 25, 1))),
+        event(1, "case.opened", 10, snapshot(1)) | {"feedback_id": "a"},
+        event(2, "escalation.triggered", 10, snapshot(2, ("step", 25, 1))) | {"feedback_id": "a"},
         event(3, "escalation.ack_timed_out", 25, snapshot(3), 27),
         event(4, "escalation.reescalated", 25, snapshot(4, ("step", 40, 2)), 27),
     ]
@@ -69,7 +81,7 @@ def sound() -> tuple[list[Promise], History]:
 
 
 def rules(promises: list[Promise], history: History, now_ms: int = 35) -> set[Rule]:
-    findings = [*check(promises, history).findings, *timers(history, now_ms, grace_ms=5)]
+    findings = [*check(promises, history).findings, *overdue(history, now_ms, grace_ms=5)]
     return {finding.rule for finding in findings}
 
 

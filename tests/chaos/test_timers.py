@@ -8,12 +8,11 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.chaos import checker
-from tests.chaos.checker import Finding
+from tests.chaos import deadlines
 from tests.chaos.conftest import Rigs
+from tests.chaos.findings import Finding
 from tests.chaos.history import History
-from tests.chaos.rig import More, Rig, Size
-from tests.services import wait_for
+from tests.chaos.rig import Size
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 
@@ -24,25 +23,9 @@ GRACE_MS = int(15 * 1_000 * SPEEDUP)
 """How late a timer may be when the workers are stopped: 15 real seconds."""
 
 
-def timer_rules(epoch_ms: int) -> More:
-    """Return the timer rules for a run whose policy time began at ``epoch_ms``."""
-
-    def rules(history: History, stopped_ms: int) -> Iterator[Finding]:
-        now_ms = epoch_ms + int((stopped_ms - epoch_ms) * SPEEDUP)
-        return checker.timers(history, now_ms, GRACE_MS)
-
-    return rules
-
-
-def fired(rig: Rig) -> int:
-    assert rig.reader is not None
-    events = rig.reader.history.of("case.events")
-    return sum(checker.timer_behind(entry.value) is not None for entry in events)
-
-
-def wait_fired(rig: Rig, more: int, what: str, deadline_s: float = 60.0) -> None:
-    wanted = fired(rig) + more
-    wait_for(lambda: fired(rig) >= wanted, f"{more} more timers fire after {what}", deadline_s)
+def none_missed(history: History, stopped_ms: int) -> Iterator[Finding]:
+    """No deadline was forgotten."""
+    return deadlines.overdue(history, stopped_ms, GRACE_MS)
 
 
 def test_timers_fire_once_through_kills(rigs: Rigs, size: Size) -> None:
@@ -50,17 +33,17 @@ def test_timers_fire_once_through_kills(rigs: Rigs, size: Size) -> None:
     events = min(size.events // 10, 1_500)
     with rigs(clock__speedup=SPEEDUP, clock__epoch_ms=epoch_ms) as rig:
         rig.send(events, rate=events / 5.0)
-        wait_fired(rig, 10, "the start")
+        rig.wait_fired(10, "the start")
         for number in range(size.bounces):
             (worker,) = rig.stack.of("escalation")
             began = rig.kill(worker)
-            wait_fired(rig, 10, "kill -9 of the escalation worker")
+            rig.wait_fired(10, "kill -9 of the escalation worker")
             rig.say(f"timers fire again after {time.monotonic() - began:.1f} s")
             if number % 2:
                 began = rig.terminate(worker)
-                wait_fired(rig, 10, "SIGTERM of the escalation worker")
+                rig.wait_fired(10, "SIGTERM of the escalation worker")
                 rig.say(f"timers fire again after {time.monotonic() - began:.1f} s")
-        rig.judge(more=timer_rules(epoch_ms))
+        rig.judge(more=none_missed)
 
 
 def test_timers_survive_redis_in_silence(rigs: Rigs, size: Size) -> None:
@@ -70,15 +53,15 @@ def test_timers_survive_redis_in_silence(rigs: Rigs, size: Size) -> None:
         load = rig.send(200, rate=200.0)
         load.finish(60.0)
         rig.wait_settled()
-        wait_fired(rig, 10, "the start")
+        rig.wait_fired(10, "the start")
         with redis.Redis.from_url(rigs.redis.url) as client:
             client.flushall()
         began = time.monotonic()
-        wait_fired(rig, 10, "FLUSHALL, with no feedback coming in")
+        rig.wait_fired(10, "FLUSHALL, with no feedback coming in")
         rig.say(f"timers fire again after {time.monotonic() - began:.1f} s")
         rigs.redis.kill()
         rigs.redis.start()
         began = time.monotonic()
-        wait_fired(rig, 10, "kill -9 of Redis")
+        rig.wait_fired(10, "kill -9 of Redis")
         rig.say(f"timers fire again after {time.monotonic() - began:.1f} s")
-        rig.judge(more=timer_rules(epoch_ms))
+        rig.judge(more=none_missed)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from shared import codec, events, ids, topics
 from shared.config import as_environ
@@ -101,7 +102,23 @@ def home(event: events.Struct) -> tuple[Topic, str, str]:
 def record(installation: Installation, tmp_path: Path) -> Record:
     """An installation with its topics, nothing in them."""
     installation.create_topics(PARTITIONS)
+    dated_by_tests(installation)
     return Record(installation, tmp_path / "cache")
+
+
+def dated_by_tests(installation: Installation) -> None:
+    """Let the records of ``case.events`` be as old as a test says: the broker dates them otherwise."""
+    dated = ConfigEntry(
+        "message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET
+    )
+    topic = ConfigResource(
+        ConfigResource.Type.TOPIC,
+        installation.names.of(topics.CASE_EVENTS),
+        incremental_configs=[dated],
+    )
+    admin = AdminClient({"bootstrap.servers": installation.bootstrap})
+    for done in admin.incremental_alter_configs([topic]).values():
+        done.result(30)
 
 
 def summary(done: subprocess.CompletedProcess[str]) -> Mapping[str, Any]:
