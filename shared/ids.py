@@ -12,13 +12,26 @@ from functools import lru_cache
 
 CASE_SUFFIX_DIGITS = 12
 _BLOCK = 128
+_length = struct.Struct(">I").pack
 
 
 def digest(tenant: str, kind: str, *parts: str) -> str:
     """Return the 32-hex-digit id of ``parts`` under ``(tenant, kind)``."""
-    raws = [part.encode("utf-8", "surrogatepass") for part in (tenant, kind, *parts)]
-    framed = b"".join([len(raw).to_bytes(4, "big") + raw for raw in raws])
-    return hashlib.blake2b(framed, digest_size=16).hexdigest()
+    state = _begun(tenant, kind).copy()
+    for part in parts:
+        state.update(_framed(part))
+    return state.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _begun(tenant: str, kind: str) -> hashlib.blake2b:
+    """Return the state after the first two parts: few of them, and every id begins so."""
+    return hashlib.blake2b(_framed(tenant) + _framed(kind), digest_size=16)
+
+
+def _framed(part: str) -> bytes:
+    raw = part.encode("utf-8", "surrogatepass")
+    return _length(len(raw)) + raw
 
 
 def feedback_id(tenant: str, source: str, native_id: str, revision: str) -> str:

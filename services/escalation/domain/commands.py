@@ -41,7 +41,7 @@ from shared.events import (
 MAX_COMMANDS: Final = 32
 """How many command ids a case remembers to recognise a repetition."""
 
-MAX_REFUSED: Final = 8
+MAX_REFUSED: Final = MAX_COMMANDS
 MAX_DETAIL: Final = 300
 
 SIMPLE: Final[Mapping[CommandKind, Callable[[Draft, Policy, CaseCommand], None]]] = {
