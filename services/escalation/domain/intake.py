@@ -163,6 +163,7 @@ def reopen(draft: Draft, item: FeedbackClassified, cause: Cause, policy: Policy)
     """Take a resolved case up again: promises waived, escalation from the start."""
     repeated = _add(draft, item, cause)
     reopening.take_up(draft, policy)
+    _turn_into_complaint(draft, item, policy)
     quarantined = reopening.is_loop(draft, policy)
     if reading.is_imported(item):
         escalation.hold(draft)

@@ -119,11 +119,12 @@ def nudge_due(draft: Draft, number: int, due_at: int) -> None:
 def wait_over(draft: Draft, policy: Policy, timer: Timer) -> None:
     """The wait ends by itself: a customer who never answered closes the case, else work goes on.
 
-    It never closes where a person has to decide about that.
+    It never closes where a person has to decide about that, nor while it is us who owe an answer.
     """
     due_at = timer.due_at
-    closes = timer.ref == _CLOSES and policy.plan_for(draft.case).no_response_ms is not None
-    if closes and draft.case.state is CaseState.WAITING_CUSTOMER:
+    case = draft.case
+    closes = timer.ref == _CLOSES and policy.plan_for(case).no_response_ms is not None
+    if closes and case.waiting_since is None and case.state is CaseState.WAITING_CUSTOMER:
         follow_up.close(draft, Cause.NO_RESPONSE)
     elif stop_waiting(draft, policy):
         told = clocks.owners(draft, policy.fallback)

@@ -24,6 +24,7 @@ from services.escalation.domain import (
 from services.escalation.domain.case import Draft
 from services.escalation.domain.policy import Policy
 from services.escalation.domain.refuse import Refuse
+from services.escalation.domain.replies import MAX_REPLIES
 from services.escalation.domain.severity import higher
 from shared import ids
 from shared.events import (
@@ -37,6 +38,7 @@ from shared.events import (
     Escalation,
     FeedbackRef,
     Refusal,
+    Reply,
 )
 
 MAX_ALIASES: Final = 64
@@ -217,6 +219,7 @@ def _take_over(draft: Draft, policy: Policy, loser: Case) -> None:
         feedback=_in_order((*case.feedback, *added)),
         feedback_count=case.feedback_count + count,
         aliases=_aliases(case, loser),
+        replies=_replies(case, loser),
         threads=_threads(case, loser),
         legal_hold=case.legal_hold or loser.legal_hold,
         may_auto_respond=case.may_auto_respond and loser.may_auto_respond,
@@ -262,6 +265,11 @@ def _in_order(refs: tuple[FeedbackRef, ...]) -> tuple[FeedbackRef, ...]:
     """Return the references by age: when there are too many, the first one and the latest."""
     by_age = sorted(refs, key=lambda ref: (ref.received_at, ref.feedback_id))
     return (*by_age[:1], *by_age[1:][-(Case.MAX_REFS - 1) :])
+
+
+def _replies(case: Case, loser: Case) -> tuple[Reply, ...]:
+    by_age = sorted((*case.replies, *loser.replies), key=lambda said: said.at)
+    return tuple(by_age[-MAX_REPLIES:])
 
 
 def _aliases(case: Case, loser: Case) -> tuple[str, ...]:

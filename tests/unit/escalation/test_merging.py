@@ -224,6 +224,17 @@ def test_whoever_waits_for_an_answer_waits_no_longer_than_without_the_merge() ->
     assert clock_of(parties.cases[two], ClockKind.FIRST_RESPONSE) == first
 
 
+def test_a_reply_in_the_merged_case_that_bounced_takes_back_no_other_one() -> None:
+    parties = Parties(DEFAULT_POLICY)
+    one, two = parties.open("ann"), parties.open("ann")
+    parties.command(C.REPLY, one, message_id="r1")
+    parties.now += HOUR
+    parties.command(C.REPLY, two, message_id="r2")
+    parties.merge(one, two)
+    assert kinds(parties.command(C.BOUNCE, two, message_id="r1").events) == [K.REPLY_BOUNCED]
+    assert ClockKind.FIRST_RESPONSE not in kinds_of_live(parties.cases[two])
+
+
 def test_a_question_that_is_open_ends_the_wait_of_the_survivor() -> None:
     parties = Parties(DEFAULT_POLICY)
     one, two = parties.open("ann"), parties.open("ann")

@@ -87,6 +87,15 @@ def test_a_complaint_makes_it_a_complaint(severity: Severity) -> None:
     assert refused(world, C.CLOSE, note="done")[0] is Refusal.WRONG_STATE
 
 
+def test_a_complaint_that_reopens_it_makes_it_one() -> None:
+    world = thanks(Kind.PRAISE)
+    world.resolve()
+    world.now += DAY
+    assert K.REOPENED in kinds(world.feed(Severity.LOW, Kind.COMPLAINT, thread="t1").events)
+    assert world.case.kind is Kind.COMPLAINT
+    assert kinds(world.command(C.REPLY).events) == [K.REPLIED]
+
+
 @pytest.mark.parametrize("kind", [Kind.PRAISE, Kind.SUGGESTION])
 def test_a_problem_that_is_put_kindly_is_resolved_like_any_other(kind: Kind) -> None:
     world = thanks(kind, Severity.HIGH)

@@ -32,6 +32,7 @@ NEWS = {K.NUDGE_DUE, K.CLOSED, K.WAIT_OVER, K.REMINDED}
 def waiting(severity: Severity = Severity.MEDIUM, **fields: Any) -> World:
     """Return a case without clocks that waits for the customer."""
     world = opened(severity, World(PLAIN))
+    world.command(C.REPLY, note="which invoice is it?")
     world.command(C.WAIT, **{"on": "customer"} | fields)
     return world
 
@@ -61,6 +62,13 @@ def test_a_promise_that_is_still_open_is_waived_for_that_reason() -> None:
     world.run(14 * DAY)
     (waived,) = world.case.follow_ups
     assert (waived.state, waived.reason) == (FollowUpState.WAIVED, "no_response")
+
+
+def test_a_case_is_not_closed_on_a_customer_whom_nobody_answered() -> None:
+    world = opened(Severity.MEDIUM, World(PLAIN))
+    world.command(C.WAIT, on="customer")
+    assert said(world, 15 * DAY)[2:] == [(14 * 24, K.WAIT_OVER), (15 * 24, K.REMINDED)]
+    assert state(world) is CaseState.ACKNOWLEDGED
 
 
 def test_critical_is_for_a_person_to_decide() -> None:
