@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import msgspec
 
-from services.escalation.domain import audit, clocks
+from services.escalation.domain import audit, clocks, escalation
 from services.escalation.domain.decide import Decision
 from services.escalation.domain.policy import Policy
 from services.escalation.domain.severity import RANK
@@ -150,9 +150,7 @@ def _timers_fit(case: Case) -> None:
     waiting = case.state in {CaseState.WAITING_CUSTOMER, CaseState.WAITING_THIRD_PARTY}
     assert waiting or not found.keys() & {TimerKind.NUDGE, TimerKind.WAIT_END}
     assert (case.snoozed_until is not None) == (TimerKind.SNOOZE_END in found)
-    paging = case.state is CaseState.OPEN and case.escalation.status in {
-        EscalationStatus.PENDING, EscalationStatus.EXHAUSTED,
-    }  # fmt: skip
+    paging = case.state is CaseState.OPEN and escalation.is_waiting(case)
     if case.snoozed_until is not None:
         assert not found.keys() & _OF_WORK
     else:
@@ -183,7 +181,7 @@ def _state_fits(case: Case) -> None:
         assert case.escalation.status is not EscalationStatus.ACKNOWLEDGED
     elif unresolved:
         assert case.acknowledged_at is not None
-        assert case.escalation.status is EscalationStatus.ACKNOWLEDGED
+        assert not escalation.is_waiting(case)
     elif case.state in Case.SETTLING:
         assert case.resolved_at is not None
         assert (case.communicated_at is not None) == (case.state is CaseState.COMMUNICATED)

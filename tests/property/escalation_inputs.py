@@ -1,9 +1,13 @@
-"""Whatever may come in: feedback of every kind, commands with plausible and implausible fields."""
+"""Whatever may come in: feedback of every kind, commands with plausible and implausible fields.
+
+Each input is made by a ``Random`` of its own, not draw by draw: so a run of the state machine is long.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from copy import copy
+from random import Random
 from typing import Any
 
 import msgspec
@@ -41,56 +45,53 @@ WAITS = st.sampled_from([
     0, 0, 1, MINUTE, 15 * MINUTE, 31 * MINUTE, 3 * HOUR, 5 * HOUR, DAY, 3 * DAY, 9 * DAY, 31 * DAY,
 ])  # fmt: skip
 
-_REASONS = st.lists(st.sampled_from([Reason.DELAY, Reason.PRICE, Reason.SERVICE]), max_size=2)
-_KINDS = st.sampled_from([Kind.COMPLAINT] * 5 + list(Kind))
+_REASONS = (Reason.DELAY, Reason.PRICE, Reason.SERVICE)
+_KINDS = [Kind.COMPLAINT] * 8 + list(Kind)
 _ISSUES = (
     Issue(severity=Severity.MEDIUM, kind=Kind.COMPLAINT, start=0, end=21, reasons=(Reason.PRICE,)),
     Issue(severity=Severity.HIGH, kind=Kind.COMPLAINT, start=22, end=41, reasons=(Reason.DELAY,)),
     Issue(severity=Severity.LOW, kind=Kind.PRAISE, start=0, end=21, reasons=(Reason.PRAISE,)),
 )
-_SENDER_ROLES = st.sampled_from([Role.CUSTOMER] * 5 + list(Role))
-_ORIGINS = st.sampled_from([Origin.HUMAN] * 10 + list(Origin))
-_OPERATIONS = st.sampled_from([Operation.CREATE] * 5 + list(Operation))
-_FLAGS = st.sampled_from([(), (), (), (), (Flag.BACKFILL,), (Flag.SPAM,)])
-_LATE = st.sampled_from([None, 0, -HOUR, -3 * DAY, DAY])
-_NOTES = st.sampled_from([None, "", "short", "long enough to show work on the case"])
-_PEOPLE = st.sampled_from([None, "ada", "bob", "eve"])
+_ROLES = [Role.CUSTOMER] * 12 + list(Role)
+_ORIGINS = [Origin.HUMAN] * 30 + list(Origin) + [Origin.BOUNCE_HARD]
+_OPERATIONS = [Operation.CREATE] * 12 + list(Operation)
+_FLAGS: list[tuple[Flag, ...]] = [()] * 8 + [(Flag.BACKFILL,), (Flag.SPAM,)]
+_LATE = [None, 0, -HOUR, -3 * DAY, DAY]
+_NOTES = [None, "", "short"] + ["long enough to show work on the case"] * 4
+_PEOPLE = [None, "ada", "bob", "eve"]
 
 
-@st.composite
-def feedbacks(
-    draw: st.DrawFn, number: int, now: int, cases: Collection[Case]
+def a_feedback(
+    chance: Random, number: int, now: int, cases: Collection[Case]
 ) -> FeedbackClassified:
     """Return the ``number``-th item of one of the customers, or a revision of one before it."""
-    back = draw(st.sampled_from([0] * 6 + [1, 2, 5]))
-    late = draw(_LATE)
-    listed = sorted({ref.feedback_id for case in cases for ref in case.feedback})
-    sent = sorted({reply.id for case in cases for reply in case.replies})
-    repeat = draw(st.sampled_from([0] * 4 + [2, 3, 4]))
+    one_of = chance.choice
+    late = one_of(_LATE)
+    listed = [ref.feedback_id for case in cases for ref in case.feedback]
+    sent = [reply.id for case in cases for reply in case.replies]
+    repeat = one_of([0] * 6 + [2, 3, 4])
     item = feedback(
-        max(1, number - back),
-        draw(st.sampled_from(Severity)),
-        draw(_KINDS),
+        max(1, number - one_of([0] * 8 + [1, 2, 5])),
+        one_of(list(Severity)),
+        one_of(_KINDS),
         received_at=now - 1000,
-        thread=draw(st.sampled_from([None, "t1", "t2", "t3"])),
-        channel=draw(st.sampled_from([Channel.EMAIL, Channel.PHONE])),
-        reasons=draw(_REASONS),
+        thread=one_of([None, "t1", "t1", "t2"]),
+        channel=one_of([Channel.EMAIL, Channel.PHONE]),
+        reasons=chance.sample(_REASONS, chance.randint(0, 2)),
         text=TEXT,
         revision=f"r{number}",
         occurred_at=None if late is None else now + late,
-        author=Author(role=draw(_SENDER_ROLES)),
-        origin=draw(_ORIGINS),
-        op=draw(_OPERATIONS),
-        flags=draw(_FLAGS),
-        parent_id=draw(st.sampled_from(["", *sent])),
-        may_auto_respond=draw(st.booleans()),
-        repeat=Repeat(of=draw(st.sampled_from(["gone", *listed])), count=repeat)
-        if repeat
-        else None,
+        author=Author(role=one_of(_ROLES)),
+        origin=one_of(_ORIGINS),
+        op=one_of(_OPERATIONS),
+        flags=one_of(_FLAGS),
+        parent_id=one_of(["", *sent]),
+        may_auto_respond=one_of([True, False]),
+        repeat=Repeat(of=one_of(["gone", *listed]), count=repeat) if repeat else None,
     )
-    customer = draw(st.sampled_from(CUSTOMERS))
+    customer = one_of(CUSTOMERS)
     whose = {"record_key": ids.record_key(TENANT, customer), "customer_key": customer}
-    issues = draw(st.sampled_from([(), (), _ISSUES]))
+    issues = _ISSUES if chance.random() < 0.2 else ()
     return msgspec.structs.replace(
         item,
         feedback=msgspec.structs.replace(item.feedback, **whose),
@@ -98,79 +99,71 @@ def feedbacks(
     )
 
 
-@st.composite
-def commands(
-    draw: st.DrawFn, number: int, now: int, case: Case, cases: Collection[Case]
+def a_command(
+    chance: Random, number: int, now: int, case: Case, cases: Collection[Case]
 ) -> CaseCommand:
     """Return a command on ``case``: what it needs is there most of the time, and fits as often."""
-    kind = draw(st.sampled_from([one for one in CommandKind if one not in _BETWEEN_CASES]))
-    given = draw(_FIELDS.get(kind, st.just({})))
+    one_of = chance.choice
+    kind = one_of(_COMMANDS)
+    given = copy(one_of(_FIELDS.get(kind, [{}])))
     match kind:
         case CommandKind.MERGE:
-            given["into"] = draw(st.sampled_from([*sorted(one.case_id for one in cases), "nobody"]))
+            given["into"] = one_of([*(one.case_id for one in cases), "nobody"])
         case CommandKind.BOUNCE:
-            given["message_id"] = draw(st.sampled_from([None, *(one.id for one in case.replies)]))
+            given["message_id"] = one_of([None, *(one.id for one in case.replies)])
         case CommandKind.FOLLOW_UP_DONE | CommandKind.FOLLOW_UP_WAIVE:
             numbers = [item.number for item in case.follow_ups]
-            given["follow_up"] = draw(st.sampled_from([None, 99, *numbers, *numbers]))
+            given["follow_up"] = one_of([None, 99, *numbers * 3])
         case CommandKind.WAIT | CommandKind.SNOOZE:
-            ahead = draw(st.sampled_from([None, -HOUR, HOUR, 2 * HOUR, DAY, 6 * DAY, 30 * DAY]))
+            ahead = one_of([None, -HOUR, HOUR, HOUR, 2 * HOUR, DAY, 6 * DAY, 30 * DAY])
             given["until"] = None if ahead is None else now + ahead
+        case CommandKind.CORRECT_SEVERITY:
+            given["severity"] = one_of([None, *Severity])
+            given["kind_is"] = one_of([None, None, None, *Kind])
+        case CommandKind.ASSIGN | CommandKind.DELEGATE:
+            given["assignee"] = one_of(_PEOPLE)
+            given["team"] = one_of([None, None, "crew", "ghosts", "nobody"])
     return CaseCommand(
         command_id=f"k{number}",
-        tenant=draw(st.sampled_from([TENANT] * 20 + ["other"])),
+        tenant=one_of([TENANT] * 30 + ["other"]),
         case_id=case.case_id,
         kind=kind,
-        actor=draw(st.sampled_from(["ada", "bob"])),
-        at=now - draw(st.sampled_from([0, 1000, 2 * HOUR])),
-        expected_seq=draw(st.sampled_from([None] * 4 + [case.case_seq, case.case_seq - 1])),
-        **({"note": draw(_NOTES)} | given),
+        actor=one_of(["ada", "bob"]),
+        at=now - one_of([0, 1000, 2 * HOUR]),
+        expected_seq=one_of([None] * 8 + [case.case_seq, case.case_seq - 1]),
+        **({"note": one_of(_NOTES)} | given),
     )
-
-
-def _sometimes(name: str, *values: object) -> st.SearchStrategy[dict[str, Any]]:
-    """Return fields with one of the ``values`` under ``name``, or without."""
-    return _one_of(*({name: value} for value in values), {})
-
-
-def _one_of(*given: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.sampled_from(given).map(copy)
 
 
 _BETWEEN_CASES = {CommandKind.ABSORB, CommandKind.ABSORBED, CommandKind.FORWARD}
 """What only cases send: the owner delivers what they sent."""
 
-_FIELDS: dict[CommandKind, st.SearchStrategy[dict[str, Any]]] = {
-    CommandKind.RESOLVE: _one_of(
-        {"resolution": RESOLUTION, "clarification": NOT_NEEDED},
-        {"resolution": RESOLUTION, "clarification": NOT_NEEDED},
+_COMMANDS = [
+    *(kind for kind in CommandKind if kind not in _BETWEEN_CASES),
+    *[CommandKind.RESOLVE] * 3,
+    *[CommandKind.ACKNOWLEDGE, CommandKind.REPLY, CommandKind.COMMUNICATE, CommandKind.MERGE],
+    *[CommandKind.FOLLOW_UP_DONE] * 2,
+]
+_FIELDS: dict[CommandKind, list[dict[str, Any]]] = {
+    CommandKind.RESOLVE: [
+        *[{"resolution": RESOLUTION, "clarification": NOT_NEEDED}] * 4,
         {"resolution": RESOLUTION},
         {"resolution": Resolution(outcome="", reason=" ", next_step="none")},
         {},
-    ),
-    CommandKind.CLARIFY: _sometimes(
-        "clarification",
-        Clarification(asked="Which invoice?"),
-        Clarification(asked="Which invoice?", answered="The one of May."),
-        NOT_NEEDED,
-    ),
-    CommandKind.OFFER: _sometimes(
-        "offer",
-        Offer(options=(Solution.REFUND, Solution.APOLOGY)),
-        Offer(options=(Solution.REFUND,), chosen=Solution.REFUND, approved_by="bob"),
-        Offer(chosen=Solution.REFUND, fulfilled_at=1),
-        Offer(chosen=Solution.REDO),
-    ),
-    CommandKind.WAIT: _sometimes("on", "customer", "third_party", "customer", "godot"),
-    CommandKind.DECIDE: _sometimes("verdict", *Verdict),
-    CommandKind.CORRECT_SEVERITY: st.fixed_dictionaries({
-        "severity": st.sampled_from([None, *Severity]),
-        "kind_is": st.sampled_from([None, None, None, *Kind]),
-    }),
-    CommandKind.ASSIGN: st.fixed_dictionaries({
-        "assignee": _PEOPLE, "team": st.sampled_from([None, "crew", "ghosts"]),
-    }),
-    CommandKind.DELEGATE: st.fixed_dictionaries({
-        "assignee": _PEOPLE, "team": st.sampled_from([None, "crew"]),
-    }),
-}  # fmt: skip
+    ],
+    CommandKind.CLARIFY: [
+        {"clarification": Clarification(asked="Which invoice?")},
+        {"clarification": Clarification(asked="Which invoice?", answered="The one of May.")},
+        {"clarification": NOT_NEEDED},
+        {},
+    ],
+    CommandKind.OFFER: [
+        {"offer": Offer(options=(Solution.REFUND, Solution.APOLOGY))},
+        {"offer": Offer(options=(Solution.REFUND,), chosen=Solution.REFUND, approved_by="bob")},
+        {"offer": Offer(chosen=Solution.REFUND, fulfilled_at=1)},
+        {"offer": Offer(chosen=Solution.REDO)},
+        {},
+    ],
+    CommandKind.WAIT: [{"on": "customer"}] * 2 + [{"on": "third_party"}, {"on": "godot"}, {}],
+    CommandKind.DECIDE: [*({"verdict": verdict} for verdict in Verdict), {}],
+}

@@ -370,13 +370,18 @@ def _revived(draft: Draft, clock: Clock, plan: SeverityPlan) -> Clock:
 
 
 def _closed_with(draft: Draft) -> list[Clock]:
-    """Return the clocks that were cancelled when the case was closed or merged."""
+    """Return the clocks that were cancelled when the case was closed or merged.
+
+    Of the responses only the last one can be meant: another one that ended then had its own reason.
+    """
     closed_at = draft.before.closed_at
-    return [
+    ended = [
         clock
         for clock in draft.case.clocks
         if clock.state is ClockState.CANCELLED and clock.ended_at == closed_at
     ]
+    answering = [clock for clock in ended if clock.kind in RESPONSES]
+    return [clock for clock in ended if clock not in answering[:-1]]
 
 
 def _put(
