@@ -29,7 +29,13 @@ COMMANDS = {
         "Correct severities; the next model learns them.",
     ),
     "cases": ("services.commands.cases", "List cases, show them, and do everything to them."),
+    "policy": ("services.commands.policy", "Check, explain and simulate escalation policies."),
+    "observe": ("services.commands.observe", "Tell intake what staff saw or heard."),
     "import": ("services.commands.import_", "Bring in history from files."),
+    "search": ("services.commands.search", "Find what was said before, and how it was resolved."),
+    "export": ("services.commands.export", "Write the record to files, for other tools."),
+    "replay": ("services.commands.replay", "Rebuild the state from the log, and compare."),
+    "erase": ("services.commands.erase", "Erase all that is kept of a customer."),
     "config": ("services.commands.config", "Show the settings and where they come from."),
 }
 

@@ -13,6 +13,9 @@ import msgspec
 S = TypeVar("S", bound=msgspec.Struct)
 _UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
+_MOST: Final = 999_999
+"""The count of a span: more weeks are too many for any clock."""
+
 
 class When(NamedTuple):
     """A time: ``at_ms`` since the epoch, or with ``span`` as many ms from now (negative: before)."""
@@ -37,21 +40,22 @@ class Time(click.ParamType):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> When:
         """Read ``4h``, ``2d`` or ``2026-05-01T12:00:00Z``."""
+        found = value if isinstance(value, When) else self._read(str(value))
+        if found is None:
+            example = "a time such as 2026-05-01T12:00:00Z, or a span such as 4h"
+            self.fail(f"{value!r}: expected {example}", param, ctx)
+        return found
+
+    def _read(self, text: str) -> When | None:
         from services.record.times import moment
 
-        if isinstance(value, When):
-            return value
-        span = re.fullmatch(r"(\d{1,6})([smhdw])", str(value))
-        if span is not None:
-            return When(self._sign * int(span[1]) * _UNIT_MS[span[2]], span=True)
+        if span := re.fullmatch(r"(\d+)([smhdw])", text):
+            count = int(span[1])
+            return When(self._sign * count * _UNIT_MS[span[2]], True) if count <= _MOST else None
         try:
-            return When(moment(str(value), 0))
+            return When(moment(text, 0))
         except ValueError:
-            self.fail(
-                f"{value!r}: expected a time such as 2026-05-01T12:00:00Z, or a span such as 4h",
-                param,
-                ctx,
-            )
+            return None
 
 
 AHEAD: Final = Time()
