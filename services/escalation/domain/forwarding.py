@@ -7,7 +7,6 @@ import msgspec
 from services.escalation.domain import (
     clocks,
     follow_up,
-    grouping,
     intake,
     lifecycle,
     merging,
@@ -73,7 +72,7 @@ def forwarded(draft: Draft, policy: Policy, command: CaseCommand) -> None:
         return
     draft.change(feedback_count=draft.case.feedback_count + (ref.cause in _CONTACTS))
     negative = command.kind_is in {None, Kind.COMPLAINT} or ref.severity is not Severity.LOW
-    speaks = ref.cause not in grouping.REFERRING
+    speaks = ref.asked_at is not None or ref.cause is Cause.REVISION  # not thanks, not history
     if speaks and (draft.case.state in Case.UNRESOLVED or negative or _asks(command)):
         _hear(draft, policy, command, ref, negative=negative)
     else:
@@ -92,21 +91,23 @@ def _hear(
     asked_at = draft.now if ref.asked_at is None else ref.asked_at
     quiet = case.backfilled or thanking.is_thanks(case)
     raised = negative and higher(case.severity, ref.severity) is not case.severity
+    if quiet and negative:
+        kind = command.kind_is if thanking.is_thanks(case) else case.kind
+        draft.change(kind=kind or Kind.COMPLAINT, backfilled=False)
     if negative:
         draft.change(reasons=tuple(dict.fromkeys((*case.reasons, *command.reasons))))
     if raised:
         draft.change(severity=ref.severity, set_by=None)
         clocks.retarget(draft, policy, raised=True)
     if quiet and negative:
-        draft.change(kind=command.kind_is or Kind.COMPLAINT, backfilled=False)
         thanking.stop(draft, policy, ref.feedback_id, asked_at)
     elif ref.asked_at is not None:
         lifecycle.customer_answered(draft, policy)
         if draft.case.waiting_since is None:
             draft.change(waiting_since=asked_at)
         clocks.start(draft, policy, ClockKind.NEXT_RESPONSE, ref.feedback_id, asked_at)
-    kind = CaseEventKind.REOPENED if settled else CaseEventKind.FEEDBACK_ATTACHED
-    draft.emit(kind, Cause.MERGED)
+    attached = CaseEventKind.REOPENED if settled else CaseEventKind.FEEDBACK_ATTACHED
+    draft.emit(attached, Cause.MERGED)
     if settled:
         follow_up.waive_all(draft, Cause.REOPENED)
     if loop:

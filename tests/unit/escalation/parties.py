@@ -38,13 +38,14 @@ class Parties:
         kind: Kind = Kind.COMPLAINT,
         **fields: Any,
     ) -> Decision:
-        """Give a message of a customer, by default in a thread of its own."""
+        """Give a message of a customer, by default a new one in a thread of its own."""
         self._numbers += 1
         given: dict[str, Any] = {
             "thread": f"{customer}-{self._numbers}",
             "received_at": self.now,
         } | fields
-        item = feedback(self._numbers, severity, kind, **given)
+        number = given.pop("number", self._numbers)
+        item = feedback(number, severity, kind, **given)
         whose = msgspec.structs.replace(
             item.feedback, record_key=ids.record_key(TENANT, customer), customer_key=customer
         )
