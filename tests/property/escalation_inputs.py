@@ -104,7 +104,7 @@ def a_command(
 ) -> CaseCommand:
     """Return a command on ``case``: what it needs is there most of the time, and fits as often."""
     one_of = chance.choice
-    kind = one_of(_COMMANDS)
+    kind = one_of(_COMMANDS if chance.random() < 0.2 else _likely(case))
     given = copy(one_of(_FIELDS.get(kind, [{}])))
     match kind:
         case CommandKind.MERGE:
@@ -138,12 +138,30 @@ def a_command(
 _BETWEEN_CASES = {CommandKind.ABSORB, CommandKind.ABSORBED, CommandKind.FORWARD}
 """What only cases send: the owner delivers what they sent."""
 
-_COMMANDS = [
-    *(kind for kind in CommandKind if kind not in _BETWEEN_CASES),
-    *[CommandKind.RESOLVE] * 3,
-    *[CommandKind.ACKNOWLEDGE, CommandKind.REPLY, CommandKind.COMMUNICATE, CommandKind.MERGE],
-    *[CommandKind.FOLLOW_UP_DONE] * 2,
-]
+_COMMANDS = [kind for kind in CommandKind if kind not in _BETWEEN_CASES]
+
+
+def _likely(case: Case) -> list[CommandKind]:
+    """Return what somebody may want of a case in its state."""
+    if case.state in Case.UNRESOLVED:
+        return _ON_OPEN
+    return _ON_SETTLED if case.state in Case.SETTLING else _ON_ENDED
+
+
+_ON_OPEN = [
+    CommandKind.ACKNOWLEDGE, CommandKind.REPLY, CommandKind.RECEIPT, CommandKind.INVESTIGATE,
+    CommandKind.WAIT, CommandKind.CLARIFY, CommandKind.OFFER, CommandKind.ASSIGN,
+    CommandKind.DELEGATE, CommandKind.SNOOZE, CommandKind.RESOLVE, CommandKind.RESOLVE,
+    CommandKind.DECIDE, CommandKind.CORRECT_SEVERITY, CommandKind.MERGE, CommandKind.BOUNCE,
+]  # fmt: skip
+_ON_SETTLED = [
+    CommandKind.COMMUNICATE, CommandKind.FOLLOW_UP_DONE, CommandKind.FOLLOW_UP_WAIVE,
+    CommandKind.REOPEN, CommandKind.CLOSE, CommandKind.BOUNCE, CommandKind.MERGE,
+]  # fmt: skip
+_ON_ENDED = [
+    CommandKind.REOPEN, CommandKind.UNMERGE, CommandKind.HOLD, CommandKind.RELEASE,
+    CommandKind.BOUNCE,
+]  # fmt: skip
 _FIELDS: dict[CommandKind, list[dict[str, Any]]] = {
     CommandKind.RESOLVE: [
         *[{"resolution": RESOLUTION, "clarification": NOT_NEEDED}] * 4,
