@@ -13,7 +13,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from deploy.embedded.kafka import EmbeddedKafka
 from shared import ids, topics
 from shared.events import Case
-from shared.streams.admin import TopicAdmin, client_settings
+from shared.streams.admin import Action, Change, TopicAdmin, client_settings
 from tests.integration.escalation.rig import PARTITIONS, TENANT, Office
 from tests.services import Installation, started, wait_for
 
@@ -130,13 +130,16 @@ def test_a_topic_of_before_is_given_its_new_cleanup(installation: Installation) 
     finally:
         client.close()
     with TopicAdmin(config.kafka) as admin:
-        [change] = [
-            one for one in admin.plan(installation.names, PARTITIONS) if one.action == "configure"
-        ]
-        assert (change.topic, dict(change.settings)) == (name, {"cleanup.policy": "compact,delete"})
+
+        def planned() -> list[Change]:
+            plan = admin.plan(installation.names, PARTITIONS)
+            return [one for one in plan if one.action is not Action.NOTHING]
+
+        [change] = wait_for(planned, "a plan to change it")  # a broker learns of it a little later
+        assert (change.topic, change.action) == (name, Action.CONFIGURE)
+        assert dict(change.settings) == {"cleanup.policy": "compact,delete"}
         admin.apply([change])
+        wait_for(lambda: not planned(), "nothing to change any more")
         found = admin.existing([name])[name].settings
         assert found["cleanup.policy"] == "compact,delete"
         assert int(found["retention.ms"]) == topics.DEAD_LETTERS.retention_ms
-        again = admin.plan(installation.names, PARTITIONS)
-        assert {one.action for one in again} == {"nothing"}
