@@ -18,8 +18,9 @@ _length = struct.Struct(">I").pack
 def digest(tenant: str, kind: str, *parts: str) -> str:
     """Return the 32-hex-digit id of ``parts`` under ``(tenant, kind)``."""
     state = _begun(tenant, kind).copy()
-    for part in parts:
-        state.update(_framed(part))
+    for part in parts:  # as ``_framed``; this is called several times for each decision
+        raw = part.encode("utf-8", "surrogatepass")
+        state.update(_length(len(raw)) + raw)
     return state.hexdigest()
 
 

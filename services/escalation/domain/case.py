@@ -6,9 +6,7 @@ event, so that the last event's snapshot is the new state of the case.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -30,11 +28,11 @@ from shared.events import (
 )
 
 _set = msgspec.structs.force_setattr
+_copy = msgspec.structs.replace
 _NO_FACTS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """The input that a decision answers, as its events name it; all None for a timer.
 
     ``policy`` is the version in force; ``facts`` what else the decision was told: how many live cases
@@ -46,7 +44,7 @@ class Origin:
     command_id: str | None = None
     actor: str | None = None
     policy: str = ""
-    facts: Mapping[str, int] = field(default_factory=lambda: _NO_FACTS)
+    facts: Mapping[str, int] = _NO_FACTS
 
 
 class Draft:
@@ -73,7 +71,7 @@ class Draft:
     def change(self, **fields: Any) -> None:
         """Replace fields of the case."""
         if not self._own:
-            self.case = copy.copy(self.case)
+            self.case = _copy(self.case)
             self._own = True
         case = self.case
         for name, value in fields.items():
@@ -159,8 +157,12 @@ class Draft:
         """Tell whether a timer of this kind is pending."""
         return any(timer.kind is kind for timer in self.case.timers)
 
-    def put_clock(self, clock: Clock, change: ClockChange | None = None) -> None:
-        """Put a clock in the place of its last state, else at the end; its change goes along."""
+    def tell_clock(self, change: ClockChange) -> None:
+        """Let the next event tell what happened to a clock."""
+        self._clocks.append(change)
+
+    def put_clock(self, clock: Clock) -> None:
+        """Put a clock in the place of its last state, else at the end."""
         clocks = self.case.clocks
         place = len(clocks)
         for at, one in enumerate(clocks):
@@ -168,8 +170,6 @@ class Draft:
                 place = at
                 break
         self.change(clocks=(*clocks[:place], clock, *clocks[place + 1 :]))
-        if change is not None:
-            self._clocks.append(change)
 
     def take_due(self, last_version: int) -> Timer | Clock | None:
         """Return the earliest deadline that has passed, or None; a timer is removed.

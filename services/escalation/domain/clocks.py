@@ -46,24 +46,47 @@ def start(draft: Draft, policy: Policy, kind: ClockKind, instance: str, at: int)
     Each instance starts once, and no response while another one is live: what the customer says
     meanwhile does not set the clock back. In a case that waits it may start paused.
     """
+    start_all(draft, policy, ((kind, at),), instance)
+
+
+def start_all(
+    draft: Draft, policy: Policy, starts: Iterable[tuple[ClockKind, int]], instance: str
+) -> None:
+    """Activate several clocks, each at its time, in one change of the case."""
     case = draft.case
     plan = policy.plan_for(case)
-    target = _target(case, policy, plan, kind)
-    if target is None or not _may_start(case.clocks, kind, instance):
-        return
-    paused = kind in pausing(case, plan)
-    clock = Clock(
-        kind=kind,
-        instance=instance,
-        target_ms=target.span.ms,
-        started_at=at,
-        calendar=policy.calendar_of(case, target),
-        state=ClockState.PAUSED if paused else ClockState.RUNNING,
-        since=None if paused else at,
-        policy=draft.origin.policy,
-    )
-    _forget_ended(draft, kind)
-    _put(draft, _scheduled(clock, policy, plan), ClockChangeKind.ACTIVATED, at)
+    stopped = pausing(case, plan)
+    clocks, before = case.clocks, len(case.clocks)
+    alike: dict[tuple[int, str, int], tuple[int, int]] = {}
+    for kind, at in starts:
+        target = _target(case, policy, plan, kind)
+        if target is None or not _may_start(clocks, kind, instance):
+            continue
+        if before:
+            clocks = _without_ended(clocks, kind)
+        calendar = policy.calendar_of(case, target)
+        due_at = next_at = None
+        if kind not in stopped:
+            same = target.span.ms, calendar, at
+            if same not in alike:
+                alike[same] = _first_instants(policy, plan, *same)
+            due_at, next_at = alike[same]
+        clock = Clock(
+            kind=kind,
+            instance=instance,
+            target_ms=target.span.ms,
+            started_at=at,
+            calendar=calendar,
+            state=ClockState.PAUSED if kind in stopped else ClockState.RUNNING,
+            since=None if kind in stopped else at,
+            due_at=due_at,
+            next_at=next_at,
+            policy=draft.origin.policy,
+        )
+        clocks = (*clocks, clock)
+        draft.tell_clock(_change(clock, ClockChangeKind.ACTIVATED, at))
+    if clocks is not case.clocks:
+        draft.change(clocks=clocks)
 
 
 def find(draft: Draft, kind: ClockKind, instance: str | None = None) -> Clock | None:
@@ -306,22 +329,12 @@ def _deadline(policy: Policy, clock: Clock, now: int) -> int:
 
 
 def _instant(policy: Policy, clock: Clock, percent: int) -> int:
-    """Return when the elapsed time of a running clock is ``percent`` of its target.
-
-    When no working time is left within the calendar's horizon, that is the horizon: the promise
-    falls due then, and somebody looks at the calendar.
-    """
+    """Return when the elapsed time of a running clock is ``percent`` of its target."""
     since = clock.since or clock.started_at
     left = clock.target_ms * percent // 100
     if clock.intervals:
         left -= _measure(policy, clock.calendar, clock.intervals, since)
-    if left <= 0:
-        return since
-    if not clock.calendar:
-        return since + left
-    working = policy.time_of(clock.calendar)
-    found = since + left if working is None else working.add(since, left)
-    return since + HORIZON if found is None else found
+    return since if left <= 0 else _after(policy, clock.calendar, since, left)
 
 
 def _passed(plan: SeverityPlan, clock: Clock, used: int) -> list[int]:
@@ -393,18 +406,27 @@ def _put(
     elapsed_ms: int | None = None,
     percent: int | None = None,
 ) -> None:
-    draft.put_clock(
-        clock,
-        ClockChange(
-            clock=clock.kind,
-            instance=clock.instance,
-            change=change,
-            at=at,
-            target_ms=clock.target_ms,
-            due_at=clock.due_at,
-            elapsed_ms=elapsed_ms,
-            percent=percent,
-        ),
+    draft.put_clock(clock)
+    draft.tell_clock(_change(clock, change, at, elapsed_ms=elapsed_ms, percent=percent))
+
+
+def _change(
+    clock: Clock,
+    change: ClockChangeKind,
+    at: int,
+    *,
+    elapsed_ms: int | None = None,
+    percent: int | None = None,
+) -> ClockChange:
+    return ClockChange(
+        clock=clock.kind,
+        instance=clock.instance,
+        change=change,
+        at=at,
+        target_ms=clock.target_ms,
+        due_at=clock.due_at,
+        elapsed_ms=elapsed_ms,
+        percent=percent,
     )
 
 
@@ -437,12 +459,36 @@ def _closed(clock: Clock, at: int) -> Clock:
     return _replace(clock, intervals=tuple(spans), since=None)
 
 
-def _forget_ended(draft: Draft, kind: ClockKind) -> None:
+def _without_ended(clocks: tuple[Clock, ...], kind: ClockKind) -> tuple[Clock, ...]:
     """Keep one ended instance of a clock that starts again: a reply that fulfilled it may bounce."""
-    ended = [one for one in draft.case.clocks if one.kind is kind and one.state not in LIVE]
-    if len(ended) > 1:
-        gone = ended[:-1]
-        draft.change(clocks=tuple(one for one in draft.case.clocks if one not in gone))
+    ended = [one for one in clocks if one.kind is kind and one.state not in LIVE]
+    if len(ended) < 2:
+        return clocks
+    gone = ended[:-1]
+    return tuple(one for one in clocks if one not in gone)
+
+
+def _first_instants(
+    policy: Policy, plan: SeverityPlan, target_ms: int, calendar: str, at: int
+) -> tuple[int, int]:
+    """Return when a clock that starts at ``at`` is over, and when its first instant comes."""
+    due_at = _after(policy, calendar, at, target_ms)
+    if not plan.warn:
+        return due_at, due_at
+    return due_at, min(due_at, _after(policy, calendar, at, target_ms * plan.warn[0] // 100))
+
+
+def _after(policy: Policy, calendar: str, since: int, left: int) -> int:
+    """Return when ``left`` milliseconds of a calendar have gone by.
+
+    When no working time is left within the calendar's horizon, that is the horizon: the promise
+    falls due then, and somebody looks at the calendar.
+    """
+    if not calendar:
+        return since + left
+    working = policy.time_of(calendar)
+    found = since + left if working is None else working.add(since, left)
+    return since + HORIZON if found is None else found
 
 
 def _target(case: Case, policy: Policy, plan: SeverityPlan, kind: ClockKind) -> Target | None:

@@ -7,8 +7,9 @@ returns what is to happen; it asks no clock, draws no random number and touches 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import ClassVar, assert_never
+
+import msgspec
 
 from services.escalation.domain import (
     acknowledge,
@@ -43,31 +44,27 @@ from shared.events import (
 )
 
 
-@dataclass(frozen=True)
-class FeedbackIn:
+class FeedbackIn(msgspec.Struct, frozen=True):
     """A classified feedback arrived. ``erased_at``: when its customer was erased, if ever."""
 
     classified: FeedbackClassified
     erased_at: int | None = None
 
 
-@dataclass(frozen=True)
-class CommandIn:
+class CommandIn(msgspec.Struct, frozen=True):
     """Somebody asks something of a case. ``load``: live cases of people, as ``name/severity``."""
 
     command: CaseCommand
-    load: Mapping[str, int] = field(default_factory=dict)
+    load: Mapping[str, int] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class TimerIn:
+class TimerIn(msgspec.Struct, frozen=True):
     """Something of this case fell due."""
 
     case_id: str
 
 
-@dataclass(frozen=True)
-class EraseIn:
+class EraseIn(msgspec.Struct, frozen=True):
     """All that is kept of a customer is to be erased. ``erased_at``: when that was done, if ever."""
 
     command: EraseCustomer
@@ -77,8 +74,7 @@ class EraseIn:
 Input = FeedbackIn | CommandIn | TimerIn | EraseIn
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What is to be written: changed snapshots, events in order, the outcome of a feedback.
 
     A closed case is among ``cases`` like any other; ``removed`` are those to be forgotten. ``sent``

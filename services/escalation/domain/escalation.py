@@ -57,9 +57,9 @@ def begin_epoch(
 ) -> None:
     """Open the case, clear any acknowledgement and notify step 1 of ``epoch``."""
     draft.disarm(*TIMERS)
-    reopen(draft, epoch)
     ladder = policy.ladder_for(draft.case)
-    move(draft, status=EscalationStatus.PENDING, policy=ladder.name, ladder=ladder)
+    pending = EscalationStatus.PENDING
+    reopen(draft, msgspec.structs.replace(epoch, status=pending, policy=ladder.name, ladder=ladder))
     _take_step(draft, policy, cause, at)
 
 
@@ -153,7 +153,8 @@ def _take_step(draft: Draft, policy: Policy, cause: Cause, at: int | None) -> No
     kind = CaseEventKind.ESCALATION_TRIGGERED if first else CaseEventKind.REESCALATED
     for number in range(stands.step, len(ladder.steps) + 1):
         rung = ladder.steps[number - 1]
-        move(draft, step=number)
+        if number != stands.step:
+            move(draft, step=number)
         if _hold_step(draft, policy, rung):
             return
         if targets := _reach(policy, rung.targets, draft.now):
@@ -179,7 +180,8 @@ def _take_step(draft: Draft, policy: Policy, cause: Cause, at: int | None) -> No
 
 
 def _await(draft: Draft, wait_ms: int) -> None:
-    move(draft, held_since=None)
+    if draft.case.escalation.held_since is not None:
+        move(draft, held_since=None)
     draft.arm(TimerKind.STEP, draft.now + wait_ms)
 
 

@@ -32,8 +32,9 @@ treated like any other. Items are recognised as long as their case lists them (`
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
 
 from services.escalation.domain.policy import Policy
 from services.escalation.domain.severity import RANK
@@ -72,8 +73,7 @@ _NO_CASE: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """What becomes of a feedback, and as what; ``case`` is the one it joins or reopens.
 
     ``former`` is a case of the same matter that is over: the new one follows it up.
@@ -130,8 +130,8 @@ def _is_gone(case: Case) -> bool:
 def route(cases: Collection[Case], item: FeedbackClassified, now: int, policy: Policy) -> Route:
     """Return where ``item`` belongs among the ``cases`` of its customer."""
     feedback = item.feedback
-    live = standing(cases)
-    holder = _about([case for case in live if listed(case, feedback) is not None], item)
+    live = standing(cases) if cases else []
+    holder = _about(_listing(live, feedback), item) if live else None
     if feedback.op is Operation.DELETE:
         return _reference(holder, Cause.DELETION, NoCaseReason.DELETED)
     threaded = _threaded(live, feedback)
@@ -142,14 +142,19 @@ def route(cases: Collection[Case], item: FeedbackClassified, now: int, policy: P
         return _reference(case, Cause.MACHINE, NoCaseReason.MACHINE)
     revision = None if holder is None else _revision(holder, item, now, policy)
     found = revision or _message(live, threaded, item, now, policy)
-    if found.kind is OutcomeKind.CASE_OPENED:
-        return replace(found, former=_former(cases, item))
+    if cases and found.kind is OutcomeKind.CASE_OPENED:
+        return msgspec.structs.replace(found, former=_former(cases, item))
     return found
 
 
 def holders(cases: Iterable[Case], feedback: FeedbackReceived) -> list[Case]:
     """Return the cases that list an item: several for one that holds several matters."""
-    return [case for case in standing(cases) if listed(case, feedback) is not None]
+    return _listing(standing(cases), feedback)
+
+
+def _listing(cases: Iterable[Case], feedback: FeedbackReceived) -> list[Case]:
+    item = item_of(feedback)
+    return [case for case in cases if any(ref.item == item for ref in case.feedback)]
 
 
 def _former(cases: Collection[Case], item: FeedbackClassified) -> Case | None:
@@ -191,6 +196,11 @@ def _message(
 ) -> Route:
     """Return the way of something new that a person wrote."""
     repeat = repeat_of(item.feedback)
+    if not live:
+        said_before = Cause.FEEDBACK if repeat is None else Cause.REPEAT_CONTACT
+        if is_negative(item):
+            return Route(OutcomeKind.CASE_OPENED, cause=said_before)
+        return _thanks(live, threaded, item, said_before, now, policy)
     said = [case for case in live if repeat is not None and _lists(case, repeat.of)]
     cause = Cause.FEEDBACK if repeat is None else Cause.REPEAT_CONTACT
     unresolved = _unresolved(threaded, item) or _unresolved(said, item)

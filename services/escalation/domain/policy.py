@@ -221,16 +221,19 @@ class Policy(Struct, frozen=True, dict=True):
     def ladder_for(self, case: Case) -> Ladder:
         """Return the ladder to be kept in the case while its epoch lasts."""
         pack = self.pack_for(case) if self.packs else None
-        plan = self.plan_for(case)
-        name = self.version if pack is None else f"{self.version}/{pack.name}"
-        return Ladder(
-            name=f"{name}/{case.severity}",
-            steps=plan.steps,
-            repeat=plan.repeat,
-            repeat_ms=plan.repeat_ms,
-            ack_expiry_ms=plan.ack_expiry_ms,
-            exhausted=plan.exhausted,
-        )
+        name = f"{'' if pack is None else pack.name}/{case.severity}"
+        ladder = self._ladders.get(name)
+        if ladder is None:
+            plan = self.plan_for(case)
+            ladder = self._ladders[name] = Ladder(
+                name=f"{self.version}/{name.lstrip('/')}",
+                steps=plan.steps,
+                repeat=plan.repeat,
+                repeat_ms=plan.repeat_ms,
+                ack_expiry_ms=plan.ack_expiry_ms,
+                exhausted=plan.exhausted,
+            )
+        return ladder
 
     def calendar_of(self, case: Case, target: Target) -> str:
         """Return the calendar by which a clock counts, as ``name@version``; "" for wall time.
@@ -302,6 +305,10 @@ class Policy(Struct, frozen=True, dict=True):
             Severity.LOW: self.low,
             Severity.UNDETERMINED: self.undetermined,
         }
+
+    @cached_property
+    def _ladders(self) -> dict[str, Ladder]:
+        return {}
 
     @cached_property
     def _silences(self) -> tuple[Mute | Recurring, ...]:

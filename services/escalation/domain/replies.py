@@ -31,11 +31,11 @@ def promise(draft: Draft, policy: Policy, instance: str, said_at: int) -> None:
     Of a bundle one case sends the receipt for all.
     """
     draft.change(waiting_since=said_at)
+    now = draft.now
+    starts = [(ClockKind.FIRST_RESPONSE, said_at), *((kind, now) for kind in clocks.RESOLUTION)]
     if draft.case.part == 0:
-        clocks.start(draft, policy, ClockKind.RECEIPT, instance, draft.now)
-    clocks.start(draft, policy, ClockKind.FIRST_RESPONSE, instance, said_at)
-    for kind in clocks.RESOLUTION:
-        clocks.start(draft, policy, kind, instance, draft.now)
+        starts.insert(0, (ClockKind.RECEIPT, now))
+    clocks.start_all(draft, policy, starts, instance)
 
 
 def receipt(draft: Draft, policy: Policy, command: CaseCommand, note: str | None) -> None:
