@@ -23,6 +23,7 @@ from services.escalation.domain.policy import DAY, HOUR, MINUTE, Team
 from services.escalation.domain.silence import Mute
 from shared import codec, ids
 from shared.events import (
+    CaseCommand,
     Cause,
     CommandKind,
     EraseCustomer,
@@ -132,6 +133,21 @@ class EscalationMachine(RuleBasedStateMachine):
         assert decision.events
         if command.expected_seq is not None and command.expected_seq != case.case_seq:
             assert decision.events[0].refusal is not None
+
+    @precondition(lambda self: len({one.record_key for one in self.owner.cases.values()}) > 1)
+    @rule(seed=seeds)
+    def merge_crosswise(self, seed: int) -> None:
+        """Cases of two customers are merged into each other before either hears of the other."""
+        chance, cases = Random(f"{seed} {self.numbers}"), list(self.owner.cases.values())
+        one = chance.choice(cases)
+        other = chance.choice([case for case in cases if case.record_key != one.record_key])
+        for case, into in ((one, other), (other, one)):
+            self.numbers += 1
+            command = CaseCommand(
+                command_id=f"k{self.numbers}", tenant=TENANT, case_id=case.case_id,
+                kind=CommandKind.MERGE, actor="ada", at=self.owner.now, into=into.case_id,
+            )  # fmt: skip
+            self.take(CommandIn(command))
 
     @precondition(lambda self: self.owner.sent)
     @rule(wait=WAITS)
