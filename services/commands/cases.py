@@ -65,6 +65,7 @@ def list_(
 
     settings = loaded(context).config
     desk = Desk(settings)
+    desk.check()
     before = None if due_before is None else due_before.resolved(_now(settings))
     pages = [
         _pages(desk.view, number, tuple(map(CaseState, states)), tuple(map(Severity, severities)))

@@ -53,6 +53,11 @@ class Desk:
         self.view = RedisView(client, view_namespace(settings))
         self.partitions = settings.kafka.partitions
 
+    def check(self) -> None:
+        """Raise ``Transient`` when nobody has built a view yet: it only seems that there is nothing."""
+        if all(self.view.checkpoint(number) is None for number in range(self.partitions)):
+            raise Transient(_NO_VIEW)
+
     def case(self, case_id: str) -> Case:
         """Return a case.
 
@@ -81,23 +86,23 @@ class Desk:
             raise Transient(_NO_VIEW)
         return found
 
-    def carry_out(self, command: CaseCommand, wait_s: float = WAIT_S) -> Told:
+    def carry_out(self, command: CaseCommand) -> Told:
         """Send a command and return what became of it; sent again under its id, it counts once.
 
         Raises:
-            Transient: Kafka does not take it, or no worker has taken it within ``wait_s`` seconds.
+            Transient: Kafka does not take it, or no worker has taken it within ten seconds.
             NoSuchCase: the case went meanwhile.
         """
         kafka = self._settings.kafka
         sender = CommandSender(kafka.client(), Names(kafka.topic_prefix), kafka.partitions)
         sender.send(command)
         sender.flush()
-        deadline = time.monotonic() + wait_s
+        deadline = time.monotonic() + WAIT_S
         while command.command_id not in (case := self.case(command.case_id)).commands:
             if time.monotonic() > deadline:
                 raise Transient(
                     f"command {command.command_id} is in Kafka, but no escalation worker has taken it "
-                    f"within {wait_s:g} s. Nothing is lost: it is carried out when one runs"
+                    f"within {WAIT_S:g} s. Nothing is lost: it is carried out when one runs"
                 )
             time.sleep(POLL_S)
         answers = {one.command_id: one for one in case.refused}

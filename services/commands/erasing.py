@@ -6,6 +6,7 @@ Kafka has compacted it. Other topics keep what they have until its time is over.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from shared.events import (
     FeedbackClassified,
     FeedbackReceived,
     IdentityLink,
+    SeverityCorrected,
     Struct,
 )
 from shared.ids import partition_of
@@ -175,22 +177,32 @@ class Searcher:
         return (
             letter.key == self._owner
             or letter.feedback_id in self._feedback
-            or self._customer.encode() in (letter.value or b"")
-            or self._customer in letter.detail
+            or any(self._owner + end in (letter.value or b"") for end in (b'"', b":"))
+            or self._customer in re.split(r"[\s,]+", letter.detail)
         )
 
     def _corrections(self, found: Traces) -> None:
         topic = topics.FEEDBACK_CORRECTIONS
+        decoder = codec.Decoder[SeverityCorrected](topic.carries)
         for message in self._records(topic, self._number):
-            self._take(topic, message, found, self._owner in (message.value() or b""))
+            self._take(topic, message, found, self._is_own(message, decoder))
 
     def _links(self, found: Traces) -> None:
         topic = topics.IDENTITY_LINKS
         decoder = codec.Decoder[IdentityLink](topic.carries)
         for message in self._records(topic):
-            value = message.value()
-            own = value is not None and decoder.decode(value).customer_key == self._customer
-            self._take(topic, message, found, own)
+            self._take(topic, message, found, self._is_own(message, decoder))
+
+    def _is_own(
+        self, message: Message, decoder: codec.Decoder[SeverityCorrected | IdentityLink]
+    ) -> bool:
+        try:
+            event = decoder.decode(message.value())
+        except Poison:
+            return False  # a removal, or nothing that anybody can read
+        if isinstance(event, IdentityLink):
+            return event.customer_key == self._customer
+        return event.record_key.encode() == self._owner
 
     def _take(self, topic: topics.Topic, message: Message, found: Traces, own: bool) -> None:
         key = message.key() or b""

@@ -232,3 +232,4 @@ def test_without_a_view_it_says_who_builds_it(installation: Installation, tmp_pa
     done = away.cases("ack", "default:who:000000000000")
     assert done.code == 3
     assert "an escalation worker builds it" in done.err
+    assert away.tocsin("cases", "list").code == 3
