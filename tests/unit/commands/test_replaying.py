@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.escalation.domain.decide import CommandIn, EraseIn, FeedbackIn, TimerIn
 from services.escalation.domain.defaults import DEFAULT_POLICY
@@ -26,8 +28,10 @@ from shared.events import (
     Flag,
     Issue,
     Kind,
+    Offer,
     Reason,
     Severity,
+    Solution,
 )
 from tests.unit.escalation.world import CUSTOMER, T0, TENANT, World, feedback
 
@@ -40,8 +44,8 @@ def logged(events: Iterable[CaseEvent]) -> list[Logged]:
 
 def inputs(world: World) -> dict[Named, Found]:
     found: dict[Named, Found] = {}
-    for given, _ in world.inputs:
-        match given:
+    for one, _ in world.inputs:
+        match one:
             case FeedbackIn(item):
                 found[item.feedback.feedback_id, ""] = item
             case CommandIn(command):
@@ -334,3 +338,72 @@ def test_the_first_field_that_differs_is_named() -> None:
     long = difference(Of.DECISION, "c", None, one)
     assert long is not None
     assert len(long.found) <= 201
+
+
+# ---- whatever happens
+
+SEVERITIES = (Severity.LOW, Severity.MEDIUM, Severity.HIGH, Severity.CRITICAL)
+KINDS = sorted(set(CommandKind) - {CommandKind.ABSORB, CommandKind.ABSORBED, CommandKind.FORWARD})
+ACTIONS = st.one_of(
+    st.tuples(st.just("feed"), st.sampled_from(SEVERITIES), st.sampled_from("abc")),
+    st.tuples(st.just("history"), st.sampled_from(SEVERITIES), st.sampled_from("abc")),
+    st.tuples(st.just("command"), st.sampled_from(KINDS), st.integers(0, 3)),
+    st.tuples(st.just("run"), st.sampled_from([HOUR, DAY, 10 * DAY, 500 * DAY]), st.just(0)),
+    st.tuples(st.just("down"), st.sampled_from([HOUR, 3 * DAY, 500 * DAY]), st.just(0)),
+    st.tuples(st.just("erase"), st.just(0), st.just(0)),
+)
+
+
+def act(world: World, action: str, what: Any, more: Any) -> None:
+    """Do one thing to the world; to erase is to forget all its cases, unless one is held."""
+    world.now += 1
+    if action == "feed":
+        world.feed(what, thread=more, text=f"It does not work {more}.")
+    elif action == "history":
+        world.feed(what, thread=more, flags=(Flag.BACKFILL,))
+    elif action == "run":
+        world.run(what)
+    elif action == "down":
+        world.down(what)
+    elif action == "erase":
+        order = EraseCustomer(
+            command_id=f"e{world.now}", tenant=TENANT, record_key=KEY, actor="eve", at=world.now,
+            reason="asked",
+        )  # fmt: skip
+        world.give(EraseIn(order))
+    elif world.cases:
+        ids_of = sorted(world.cases)
+        world.command(
+            what, case_id=ids_of[more % len(ids_of)], into=ids_of[0], note="A word of ours.",
+            follow_up=more, assignee="ben", load={"ben/high": 99, "eve/high": more},
+            until=world.now + HOUR, on="customer", severity=SEVERITIES[more],
+            offer=Offer(options=(Solution.REFUND,)),
+        )  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ACTIONS, min_size=1, max_size=14))
+def test_whatever_happened_is_decided_again_as_it_was(actions: list[tuple[str, Any, Any]]) -> None:
+    world = World()
+    marks = []
+    for action in actions:
+        act(world, *action)
+        erased = world.decisions[-1].erased if world.decisions else None
+        if action[0] == "erase" and erased is not None:
+            marks.append(erased)
+    gone = {case_id for mark in marks for case_id in mark.cases}
+
+    def skips(one: Logged) -> Skipped | None:
+        return Skipped.ERASED if one.event.case_id in gone else None
+
+    log = logged(world.log)
+    report = redecided(world, log, skips=skips)
+    assert report.differences == []
+    assert report.redecided + report.skipped[Skipped.ERASED] == report.decisions
+    fold, numbering = folded(world.log)
+    assert numbering.is_same
+    judge = Judge({world.policy.version: world.policy}, world.now, whole=True)
+    erased_at = {KEY: marks[-1].erased_at} if marks else {}
+    kept = Kept(world.cases, world.cases, erased_at)
+    for case_id, event in fold.last.items():
+        assert judge.differences(case_id, event, kept) == []
