@@ -337,3 +337,15 @@ def test_a_case_too_large_for_a_record_is_handed_over_in_short() -> None:
     parties.merge(one, two)
     (absorb,) = parties.sent
     assert len(msgspec.json.encode(absorb)) < 2000
+
+
+def test_after_a_merge_was_undone_each_thread_is_its_cases_own() -> None:
+    parties = Parties()
+    # As old as the survivor and before it by name, it still hears what is said in its thread.
+    one, two = sorted(parties.open("ann") for _ in range(2))
+    parties.merge(one, two)
+    parties.command(C.UNMERGE, one)
+    for name in (one, two):
+        found = parties.feed("ann", thread=parties.cases[name].thread_id).outcome
+        assert found is not None
+        assert found.case_id == name
