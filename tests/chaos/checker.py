@@ -25,6 +25,8 @@ TOPICS = (
     "followups",
     "dead-letters",
 )
+
+
 @dataclass(frozen=True)
 class Promise:
     """One item that a client was told is taken (2xx): its id and its place in its sender's order."""

@@ -155,7 +155,9 @@ class Load:
             self._further += 1
             number = self._further
         item = Item(
-            f"again-{number}", 1, first.body | {"id": f"{first.body['id']}-again-{number}", "text": text}
+            f"again-{number}",
+            1,
+            first.body | {"id": f"{first.body['id']}-again-{number}", "text": text},
         )
         body = json.dumps(item.body).encode()
         while not self._stop.is_set():

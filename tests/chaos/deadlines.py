@@ -25,6 +25,7 @@ FIRINGS: Mapping[tuple[str, str], tuple[str, ...]] = {
 """Event kind and cause that a passed deadline has, and the timers that may be behind it."""
 
 ENDED = frozenset({"closed", "merged"})
+LIVE = frozenset({"running", "paused", "live"})
 WAITING = frozenset({"pending", "exhausted"})
 STEPS = frozenset({"step", "held", "snooze_end"})
 
@@ -37,9 +38,11 @@ def timers_behind(event: Mapping[str, Any]) -> tuple[str, ...]:
 def deadlines(case: Mapping[str, Any]) -> list[tuple[str, int]]:
     """Return all that is pending in a snapshot: what it is, and when it is due."""
     found = [(timer["kind"], timer["due_at"]) for timer in case.get("timers", ())]
-    for clock in case.get("clocks", ()):
-        if clock.get("next_at") is not None:
-            found.append((f"clock {clock['kind']}/{clock['instance']}", clock["next_at"]))
+    found += [
+        (f"clock {clock['kind']}/{clock['instance']}", clock["next_at"])
+        for clock in case.get("clocks", ())
+        if clock.get("next_at") is not None
+    ]
     return found
 
 
@@ -65,9 +68,8 @@ def timers(history: History) -> Iterator[Finding]:
         for entry in entries:
             event = entry.value
             what = f"{case_id} #{event['case_seq']} {event['kind']} at {event['at']}"
-            for at in (event["at"], *(change["at"] for change in event.get("clocks", ()))):
-                if event["recorded_at"] < at:
-                    yield Finding(Rule.TIMER_EARLY, f"{what}, recorded at {event['recorded_at']}")
+            if event["recorded_at"] < event["at"]:
+                yield Finding(Rule.TIMER_EARLY, f"{what}, recorded at {event['recorded_at']}")
             if kinds := timers_behind(event):
                 yield from _fired(what, [(kind, event["at"]) for kind in kinds], armed, fired)
             for timer in (event.get("case") or {}).get("timers", ()):
@@ -127,29 +129,27 @@ def _status(case: Mapping[str, Any]) -> str:
 
 # --------------------------------------------------------------------------- clocks
 
-_LIVE = {
-    "warned": None,
-    "breached": None,
-    "target_applied": None,
+_LIVE = frozenset({"target_applied", "fulfilled", "cancelled"})
+_RUNNING = frozenset({"warned", "breached", "paused"})
+ALLOWED: Mapping[str, frozenset[str]] = {
+    "": frozenset({"activated"}),
+    "running": _LIVE | _RUNNING,
+    "paused": _LIVE | {"resumed"},
+    "live": _LIVE | {"paused", "resumed"},
+    "fulfilled": frozenset({"revoked", "resumed"}),
+    "cancelled": frozenset({"revoked", "resumed"}),
+}
+"""By state: the changes that may follow.
+
+``live``: running or paused. A clock that is broken already has no deadline to tell them apart by.
+"""
+AFTER: Mapping[str, str] = {
+    "paused": "paused",
+    "resumed": "running",
     "fulfilled": "fulfilled",
     "cancelled": "cancelled",
 }
-ALLOWED: Mapping[str, Mapping[str, str | None]] = {
-    "": {"activated": "running"},
-    "running": _LIVE | {"paused": "paused"},
-    "paused": {
-        "resumed": "running",
-        "target_applied": None,
-        "fulfilled": "fulfilled",
-        "cancelled": "cancelled",
-    },
-    "fulfilled": {"revoked": "revived", "resumed": "running"},
-    "cancelled": {"revoked": "revived"},
-}
-"""By state: the changes that may follow, and the state after each; None is the same one.
-
-``revived``: the state before it ended.
-"""
+"""The state after a change that always leads to the same one."""
 
 
 @dataclass
@@ -157,14 +157,28 @@ class _Clock:
     """One instance, as its changes so far tell."""
 
     state: str = ""
-    before: str = ""
+    began: int = 0
     due_at: int | None = None
     breached: bool = False
     warned: int = 0
 
+    def after(self, change: Mapping[str, Any]) -> str:
+        """Return the state after a change; where a clock (again) begins, its deadline tells."""
+        if change["change"] in AFTER:
+            return AFTER[change["change"]]
+        if change["change"] not in {"activated", "revoked"}:
+            return self.state
+        if "due_at" in change:
+            return "running"
+        return "live" if self.breached else "paused"
+
 
 def clocks(history: History) -> Iterator[Finding]:
-    """Clocks change as they may, break at most once, at their deadline, and count forwards."""
+    """Clocks change as they may, break at most once, at their deadline, and count forwards.
+
+    No change is recorded before its time. But a clock never ends before it began: when the wall clock
+    was set back meanwhile, its end is its begin.
+    """
     for case_id, entries in by_case(history).items():
         standing: dict[tuple[str, str], _Clock] = {}
         for entry in entries:
@@ -176,7 +190,10 @@ def clocks(history: History) -> Iterator[Finding]:
                     f"{case_id} #{event['case_seq']} {key[0]}/{key[1]} {change['change']} "
                     f"at {change['at']}"
                 )
-                yield from _change(standing.setdefault(key, _Clock()), change, what)
+                clock = standing.setdefault(key, _Clock())
+                if event["recorded_at"] < change["at"] != clock.began:
+                    yield Finding(Rule.TIMER_EARLY, f"{what}, recorded at {event['recorded_at']}")
+                yield from _change(clock, change, what)
             broken = sum(change["change"] == "breached" for change in changes)
             if broken != (event["kind"] == "clock.breached"):
                 said = f"{case_id} #{event['case_seq']} {event['kind']}: {broken} breaches"
@@ -205,11 +222,9 @@ def _change(clock: _Clock, change: Mapping[str, Any], what: str) -> Iterator[Fin
         clock.warned = 0
     elif kind == "fulfilled" and clock.due_at is not None and clock.due_at <= change["at"]:
         yield Finding(Rule.CLOCK_DEADLINE, f"{what}, due at {clock.due_at}: no breach before")
-    after = ALLOWED[clock.state][kind]
-    if after == "revived":
-        clock.state, clock.before = clock.before, ""
-    elif after is not None:
-        clock.state, clock.before = after, clock.state
+    elif kind == "activated":
+        clock.began = change["at"]
+    clock.state = clock.after(change)
     clock.due_at = change.get("due_at")
 
 
@@ -227,9 +242,14 @@ def _snapshot(
         if told is None or not told.state:
             yield Finding(Rule.CLOCK_SNAPSHOT, f"{what}: in the snapshot only")
         elif seen is None:
-            if told.state in {"running", "paused"}:
+            if told.state in LIVE:
                 yield Finding(Rule.CLOCK_SNAPSHOT, f"{what} is {told.state}, and gone")
-        elif (seen.get("state", "running"), "breached_at" in seen) != (told.state, told.breached):
+        elif not _agree(told, seen):
             yield Finding(Rule.CLOCK_SNAPSHOT, f"{what}: {seen}, the changes say {told}")
         elif any(end < begin for begin, end in seen.get("intervals", ())):
             yield Finding(Rule.CLOCK_NEGATIVE, f"{what}: {seen['intervals']}")
+
+
+def _agree(told: _Clock, seen: Mapping[str, Any]) -> bool:
+    states = {"running", "paused"} if told.state == "live" else {told.state}
+    return seen.get("state", "running") in states and ("breached_at" in seen) == told.breached

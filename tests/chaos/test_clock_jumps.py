@@ -42,7 +42,7 @@ def test_clocks_three_hours_off_hold_timers_for_a_minute(rigs: Rigs, tmp_path: P
     fast, slow = FakeTime(tmp_path / "fast"), FakeTime(tmp_path / "slow")
     environ = {"escalation-0": fast.environ, "escalation-1": slow.environ}
     with rigs(escalation=2, environ=environ) as rig:
-        load = rig.send(400, rate=5.0, batch=5)
+        load = rig.send(320, rate=5.0, batch=5)
         rig.wait_progress(0.05)
         rig.wait_settled()
         began = time.monotonic()
@@ -63,7 +63,9 @@ def decided(rig: Rig, way: int) -> bool:
     """Tell whether feedback was seen that a worker decided whose clock is off this way."""
     assert rig.reader is not None
     outcomes = rig.reader.history.of("feedback.outcomes")[:]
-    return any((entry.value["decided_at"] - rig.policy_ms) * way > HOURS * 1000 for entry in outcomes)
+    return any(
+        (entry.value["decided_at"] - rig.policy_ms) * way > HOURS * 1000 for entry in outcomes
+    )
 
 
 def those_ahead(history: History, stopped_ms: int) -> Iterator[Finding]:
@@ -81,7 +83,7 @@ def test_a_clock_that_jumps_to_and_fro_pages_nobody_twice(rigs: Rigs, tmp_path: 
         environ={"escalation-0": fake.environ}, clock__speedup=SPEEDUP, clock__epoch_ms=epoch_ms
     ) as rig:
         (worker,) = rig.stack.of("escalation")
-        rig.send(600, rate=10.0, batch=5)
+        rig.send(600, rate=20.0, batch=5)
         rig.wait_fired(3, "the start")
         for policy_s in (3 * HOURS, 0, 10 * MINUTES, 0):
             before = held(worker)

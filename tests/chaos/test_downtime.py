@@ -134,13 +134,15 @@ def _clocks(
     for clock in stood.get("clocks", ()):
         if clock.get("next_at", back_ms + 1) > back_ms:
             continue
-        broke = clock["due_at"] <= back_ms
-        kind, at = ("breached", clock["due_at"]) if broke else ("warned", clock["next_at"])
         mine = [
             (change["change"], change["at"])
             for change in changes
             if (change["clock"], change["instance"]) == (clock["kind"], clock["instance"])
             and change["change"] in {"breached", "warned"}
         ]
-        if (kind, at) not in mine[:1] or len(mine) > 1 + (kind == "warned"):
-            yield Finding(Rule.TIMER_MISSED, f"{case_id} {clock['kind']}: {kind} at {at}? {mine}")
+        if clock["due_at"] <= back_ms:
+            right = mine == [("breached", clock["due_at"])]
+        else:  # of two warnings that are over, the last one is given
+            right = bool(mine) and mine[0][0] == "warned" and mine[0][1] >= clock["next_at"]
+        if not right:
+            yield Finding(Rule.TIMER_MISSED, f"{case_id}: {clock}: {mine}")

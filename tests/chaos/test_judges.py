@@ -17,7 +17,7 @@ Event = dict[str, Any]
 
 def event(kind: str, at: int, state: str = "open", **fields: Any) -> Event:
     """Return an event; ``case_*`` fields go into its snapshot, which has a reminder otherwise."""
-    case = {"case_id": CASE, "state": state}
+    case: Event = {"case_id": CASE, "state": state}
     case["timers"] = [{"kind": "remind", "due_at": 1_000, "version": 1}]
     case |= {name.removeprefix("case_"): v for name, v in fields.items() if name[:5] == "case_"}
     rest = {name: value for name, value in fields.items() if name[:5] != "case_"}
@@ -37,10 +37,17 @@ def clock(state: str, **fields: Any) -> Event:
     return {"kind": "update", "instance": "1", "state": state} | fields
 
 
-def page(at: int, epoch: int, step: int, kind: str = "escalation.reescalated", **more: Any) -> Event:
+def page(
+    at: int, epoch: int, step: int, kind: str = "escalation.reescalated", **more: Any
+) -> Event:
     """Return a page of a ladder that runs."""
     stands = {"status": "pending", "epoch": epoch, "step": step}
-    fields = {"epoch": epoch, "step": step, "case_escalation": stands, "case_timers": STEP} | more
+    fields: Event = {
+        "epoch": epoch,
+        "step": step,
+        "case_escalation": stands,
+        "case_timers": STEP,
+    } | more
     return event(kind, at, **fields)
 
 
@@ -49,7 +56,10 @@ TAKEN = {"status": "acknowledged", "epoch": 1, "step": 1}
 OPENED = event("case.opened", 1, feedback_id="a")
 TIMED_OUT = event("escalation.ack_timed_out", 20, cause="ack_timeout")
 TICKING = event(
-    "case.opened", 1, clocks=[change("activated", 1, 50)], case_clocks=[clock("running", next_at=50)]
+    "case.opened",
+    1,
+    clocks=[change("activated", 1, 50)],
+    case_clocks=[clock("running", next_at=50)],
 )
 BROKE = event(
     "clock.breached", 50, clocks=[change("breached", 50)],
@@ -103,6 +113,11 @@ SOUND = [
     [TICKING, BROKE],
     [TICKING, MET, event("case.reply_bounced", 45, clocks=[change("revoked", 45, 50)],
                          case_clocks=[clock("running", next_at=1_000)]), BROKE],
+    [TICKING, MET | {"at": 0, "recorded_at": 0, "clocks": [change("fulfilled", 1)]}],
+    [TICKING, BROKE, MET | {"at": 55, "recorded_at": 55, "clocks": [change("fulfilled", 55)],
+                            "case": BROKE["case"] | {"clocks": [clock("fulfilled", breached_at=50)]}},
+     event("case.reply_bounced", 58, clocks=[change("revoked", 58)],
+           case_clocks=[clock("paused", breached_at=50)])],
     [TICKING, event("case.waiting", 9, "waiting_customer", clocks=[change("paused", 9)],
                     case_clocks=[clock("paused")])],
     [PROMISED, follow_up("due", 30, case_timers=MISSED), follow_up("missed", 54),
@@ -131,6 +146,8 @@ def test_sound_histories_pass(events: list[Event]) -> None:
          Rule.TIMER_MISSED),
         ([event("case.opened", 1, case_timers=[])], Rule.NEXT_STEP),
         ([event("case.opened", 1, case_escalation={"status": "exhausted"})], Rule.NEXT_STEP),
+        ([event("case.opened", 1, clocks=[change("activated", 1)],
+                case_clocks=[clock("paused")]), BROKE], Rule.CLOCK),
         ([BROKE], Rule.CLOCK),
         ([TICKING, TICKING], Rule.CLOCK),
         ([TICKING, MET, BROKE], Rule.CLOCK),
@@ -145,7 +162,7 @@ def test_sound_histories_pass(events: list[Event]) -> None:
         ([TICKING, BROKE | {"clocks": []}], Rule.CLOCK_UNTOLD),
         ([TICKING, MET | {"clocks": [change("fulfilled", 40, elapsed_ms=-1)]}],
          Rule.CLOCK_NEGATIVE),
-        ([event("case.opened", 1, clocks=[change("activated", 1)],
+        ([event("case.opened", 1, clocks=[change("activated", 1, 50)],
                 case_clocks=[clock("running", intervals=[(9, 8)])])], Rule.CLOCK_NEGATIVE),
         ([TICKING, event("case.noted", 2)], Rule.CLOCK_SNAPSHOT),
         ([event("case.noted", 2, case_clocks=[clock("running")])], Rule.CLOCK_SNAPSHOT),

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from shared import codec, events, ids, topics
 from shared.config import as_environ
@@ -108,17 +108,15 @@ def record(installation: Installation, tmp_path: Path) -> Record:
 
 def dated_by_tests(installation: Installation) -> None:
     """Let the records of ``case.events`` be as old as a test says: the broker dates them otherwise."""
-    dated = ConfigEntry(
-        "message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET
-    )
-    topic = ConfigResource(
-        ConfigResource.Type.TOPIC,
-        installation.names.of(topics.CASE_EVENTS),
-        incremental_configs=[dated],
-    )
-    admin = AdminClient({"bootstrap.servers": installation.bootstrap})
-    for done in admin.incremental_alter_configs([topic]).values():
-        done.result(30)
+    topic = installation.names.of(topics.CASE_EVENTS)
+    by_producer = {"message.timestamp.type": "CreateTime"}
+    admin = KafkaAdminClient(bootstrap_servers=installation.bootstrap)
+    try:
+        admin.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, topic, by_producer)], incremental=True
+        )
+    finally:
+        admin.close()
 
 
 def summary(done: subprocess.CompletedProcess[str]) -> Mapping[str, Any]:
