@@ -100,7 +100,8 @@ def record(
     _remember(draft, said)
     _wait_for_the_next(draft, policy, at)
     if draft.case.state in Case.UNRESOLVED and not clocks.is_live(draft, ClockKind.UPDATE):
-        since = max(at, draft.case.opened_at)
+        # Not later than now: a case that a wrong clock opened may be opened in the future.
+        since = min(draft.now, max(at, draft.case.opened_at))
         clocks.start(draft, policy, ClockKind.UPDATE, message_id, since)
 
 
