@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import msgspec
 
-from services.escalation.domain import audit, clocks, escalation
+from services.escalation.domain import audit, clocks, escalation, timing
 from services.escalation.domain.decide import Decision
 from services.escalation.domain.policy import Policy
 from services.escalation.domain.severity import RANK
@@ -194,7 +194,7 @@ def _clock_fits(clock: Clock, policy: Policy, now: int) -> None:
     assert all(begin <= end for begin, end in clock.intervals)
     assert all(one[1] <= other[0] for one, other in pairwise(clock.intervals))
     at = now if clock.ended_at is None else clock.ended_at
-    assert clocks.elapsed(policy, clock, at) >= 0
+    assert timing.elapsed(policy, clock, at) >= 0
     if clock.state is ClockState.RUNNING:
         assert clock.since is not None
         if clock.breached_at is None:

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.escalation.domain import clocks, intake
+from services.escalation.domain import clocks, intake, timing
 from services.escalation.domain.calendar import DAY, MINUTE, Calendar, Span, Window
 from services.escalation.domain.case import Draft, Origin
 from services.escalation.domain.defaults import DEFAULT_POLICY
@@ -126,7 +126,7 @@ def agree(engine: Engine, slow: SlowClock, first: int) -> None:
     """Both say the same of the clock as it stands."""
     (one,) = engine.case.clocks
     assert one.state is slow.state
-    assert clocks.elapsed(engine.policy, one, _counts_to(one.ended_at, engine.now)) == (
+    assert timing.elapsed(engine.policy, one, _counts_to(one.ended_at, engine.now)) == (
         slow.elapsed() * MINUTE
     )
     assert one.warned == slow.warned

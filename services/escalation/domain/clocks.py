@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from services.escalation.domain.calendar import HORIZON
+from services.escalation.domain import timing
 from services.escalation.domain.case import Draft
 from services.escalation.domain.policy import Policy, SeverityPlan, Target
 from shared.events import (
@@ -35,9 +35,6 @@ RESPONSES: Final = (ClockKind.FIRST_RESPONSE, ClockKind.NEXT_RESPONSE, ClockKind
 
 ANSWERS: Final = (ClockKind.RECEIPT, *RESPONSES)
 LIVE: Final = frozenset({ClockState.RUNNING, ClockState.PAUSED})
-MAX_INTERVALS: Final = 32
-"""Active intervals that a clock keeps. With more pauses the two with the shortest pause between them
-are joined, which counts that pause: late rather than never."""
 
 
 def start(draft: Draft, policy: Policy, kind: ClockKind, instance: str, at: int) -> None:
@@ -69,7 +66,7 @@ def start_all(
         if kind not in stopped:
             same = target.span.ms, calendar, at
             if same not in alike:
-                alike[same] = _first_instants(policy, plan, *same)
+                alike[same] = timing.first_instants(policy, plan, *same)
             due_at, next_at = alike[same]
         clock = Clock(
             kind=kind,
@@ -148,7 +145,7 @@ def pause(draft: Draft, kinds: Collection[ClockKind]) -> None:
     for clock in _live(draft, kinds):
         if clock.state is ClockState.RUNNING:
             late = _breach_if_late(draft, clock, draft.now)
-            _put(draft, _paused(late, draft.now), ClockChangeKind.PAUSED, draft.now)
+            _put(draft, timing.paused(late, draft.now), ClockChangeKind.PAUSED, draft.now)
 
 
 def resume(draft: Draft, policy: Policy) -> None:
@@ -157,7 +154,7 @@ def resume(draft: Draft, policy: Policy) -> None:
     for clock in draft.case.clocks:
         if clock.state is ClockState.PAUSED:
             again = _replace(clock, state=ClockState.RUNNING, since=draft.now)
-            _put(draft, _scheduled(again, policy, plan), ClockChangeKind.RESUMED, draft.now)
+            _put(draft, timing.scheduled(again, policy, plan), ClockChangeKind.RESUMED, draft.now)
 
 
 def revoke(
@@ -175,7 +172,7 @@ def revoke(
     moved = []
     for clock in draft.case.clocks:
         if clock.state is ClockState.FULFILLED and _name(clock) in names:
-            again = _scheduled(_revived(draft, clock, plan), policy, plan)
+            again = timing.scheduled(_revived(draft, clock, plan), policy, plan)
             _put(draft, again, ClockChangeKind.REVOKED, draft.now)
             if answered_at is not None:
                 moved.append(_fulfil(draft, policy, again, answered_at))
@@ -189,7 +186,7 @@ def restore(draft: Draft, policy: Policy) -> None:
     """Let what a merge cancelled go on from where it began: the merge was undone."""
     plan = policy.plan_for(draft.case)
     for clock in _closed_with(draft):
-        again = _scheduled(_revived(draft, clock, plan), policy, plan)
+        again = timing.scheduled(_revived(draft, clock, plan), policy, plan)
         _put(draft, again, ClockChangeKind.REVOKED, draft.now)
 
 
@@ -209,9 +206,9 @@ def go_on(draft: Draft, policy: Policy) -> None:
     for clock in ended:
         ended_at = draft.now if clock.ended_at is None else clock.ended_at
         again = _replace(
-            _closed(clock, ended_at), state=ClockState.RUNNING, since=draft.now, ended_at=None
+            timing.closed(clock, ended_at), state=ClockState.RUNNING, since=draft.now, ended_at=None
         )
-        _put(draft, _scheduled(again, policy, plan), ClockChangeKind.RESUMED, draft.now)
+        _put(draft, timing.scheduled(again, policy, plan), ClockChangeKind.RESUMED, draft.now)
 
 
 def retarget(draft: Draft, policy: Policy, *, raised: bool, anew: bool = False) -> None:
@@ -234,14 +231,17 @@ def retarget(draft: Draft, policy: Policy, *, raised: bool, anew: bool = False) 
             continue
         moved = _replace(clock, target_ms=target.span.ms, calendar=calendar, grace_until=None)
         floor = draft.now + plan.grace_ms
-        if _deadline(policy, moved, draft.now) < floor:
+        if timing.deadline(policy, moved, draft.now) < floor:
             moved = _replace(moved, grace_until=floor)
-        if raised and _deadline(policy, moved, draft.now) >= _deadline(policy, clock, draft.now):
+        before = timing.deadline(policy, clock, draft.now)
+        if raised and timing.deadline(policy, moved, draft.now) >= before:
             continue
-        used = elapsed(policy, moved, draft.now)
-        warned = max(_passed(plan, moved, used), default=0)
+        used = timing.elapsed(policy, moved, draft.now)
+        warned = max(timing.passed(plan, moved, used), default=0)
         moved = _replace(moved, warned=warned, policy=draft.origin.policy, retargeted=True)
-        _put(draft, _scheduled(moved, policy, plan), ClockChangeKind.TARGET_APPLIED, draft.now)
+        _put(
+            draft, timing.scheduled(moved, policy, plan), ClockChangeKind.TARGET_APPLIED, draft.now
+        )
 
 
 def rematch(draft: Draft, policy: Policy) -> None:
@@ -262,18 +262,20 @@ def fire(draft: Draft, policy: Policy, clock: Clock) -> bool:
     over = clock.due_at is not None and clock.due_at <= draft.now
     percent, at = 100, clock.due_at or draft.now
     if not over:
-        used = elapsed(policy, clock, draft.now)
-        percent = max((one for one in _passed(plan, clock, used) if one > clock.warned), default=0)
-        at = _instant(policy, clock, percent)
+        used = timing.elapsed(policy, clock, draft.now)
+        percent = max(
+            (one for one in timing.passed(plan, clock, used) if one > clock.warned), default=0
+        )
+        at = timing.instant(policy, clock, percent)
     if not percent:  # the warnings of the plan are others than when this was scheduled
-        draft.put_clock(_scheduled(clock, policy, plan))
+        draft.put_clock(timing.scheduled(clock, policy, plan))
     elif clock.next_at is not None and at > clock.next_at:
         draft.put_clock(_replace(clock, next_at=at))
     elif over:
         _breach_if_late(draft, clock, draft.now, policy.fallback)
         return True
     else:
-        warned = _scheduled(_replace(clock, warned=percent), policy, plan)
+        warned = timing.scheduled(_replace(clock, warned=percent), policy, plan)
         _put(draft, warned, ClockChangeKind.WARNED, at, percent=percent)
         draft.emit(
             CaseEventKind.CLOCK_WARNED,
@@ -289,57 +291,6 @@ def owners(draft: Draft, otherwise: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Return who is to be told of a case: whose it is, else its team, else ``otherwise``."""
     one = draft.case.assignee or draft.case.team
     return otherwise if one is None else (one,)
-
-
-def elapsed(policy: Policy, clock: Clock, at: int) -> int:
-    """Return how many milliseconds of its target a clock has used up at ``at``."""
-    spans = clock.intervals if clock.since is None else (*clock.intervals, (clock.since, at))
-    return _measure(policy, clock.calendar, spans, at)
-
-
-def _measure(policy: Policy, calendar: str, spans: Iterable[tuple[int, int]], until: int) -> int:
-    """Return the working time within ``spans``, which are in order, as far as ``until``."""
-    working = policy.time_of(calendar)
-    parts = ((begin, min(end, until)) for begin, end in spans if begin < until)
-    if working is None:
-        return sum(end - begin for begin, end in parts)
-    return sum(working.elapsed(begin, end) for begin, end in parts)
-
-
-def _scheduled(clock: Clock, policy: Policy, plan: SeverityPlan) -> Clock:
-    """Return the clock with the instants of its deadline and of what comes next."""
-    if clock.state is not ClockState.RUNNING or clock.since is None:
-        return clock
-    if clock.breached_at is not None:
-        return _replace(clock, due_at=None, next_at=None)
-    due_at = next_at = _deadline(policy, clock, clock.since)
-    for percent in plan.warn:
-        if percent > clock.warned:
-            next_at = min(next_at, _instant(policy, clock, percent))
-            break
-    return _replace(clock, due_at=due_at, next_at=next_at)
-
-
-def _deadline(policy: Policy, clock: Clock, now: int) -> int:
-    """Return when a live clock is over; a paused one, if it goes on at ``now``."""
-    if clock.since is None:
-        clock = _replace(clock, since=now)
-    due_at = _instant(policy, clock, 100)
-    return due_at if clock.grace_until is None else max(due_at, clock.grace_until)
-
-
-def _instant(policy: Policy, clock: Clock, percent: int) -> int:
-    """Return when the elapsed time of a running clock is ``percent`` of its target."""
-    since = clock.since or clock.started_at
-    left = clock.target_ms * percent // 100
-    if clock.intervals:
-        left -= _measure(policy, clock.calendar, clock.intervals, since)
-    return since if left <= 0 else _after(policy, clock.calendar, since, left)
-
-
-def _passed(plan: SeverityPlan, clock: Clock, used: int) -> list[int]:
-    """Return the warnings that come before ``used`` milliseconds of the target."""
-    return [one for one in plan.warn if clock.target_ms * one // 100 <= used]
 
 
 def _breach_if_late(draft: Draft, clock: Clock, at: int, otherwise: tuple[str, ...] = ()) -> Clock:
@@ -363,7 +314,7 @@ def _fulfil(draft: Draft, policy: Policy, clock: Clock, at: int) -> str:
     at = max(at, clock.started_at)
     met = _breach_if_late(draft, clock, at)
     done = _replace(met, state=ClockState.FULFILLED, ended_at=at, due_at=None, next_at=None)
-    _put(draft, done, ClockChangeKind.FULFILLED, at, elapsed_ms=elapsed(policy, met, at))
+    _put(draft, done, ClockChangeKind.FULFILLED, at, elapsed_ms=timing.elapsed(policy, met, at))
     return _name(clock)
 
 
@@ -377,7 +328,7 @@ def _cancel(draft: Draft, clock: Clock) -> None:
 def _revived(draft: Draft, clock: Clock, plan: SeverityPlan) -> Clock:
     """Return an ended clock as one that never ended; whether the case waits may be otherwise now."""
     if clock.kind in pausing(draft.case, plan):
-        return _replace(_paused(clock, draft.now), ended_at=None)
+        return _replace(timing.paused(clock, draft.now), ended_at=None)
     since = draft.now if clock.since is None else clock.since
     return _replace(clock, state=ClockState.RUNNING, since=since, ended_at=None)
 
@@ -444,21 +395,6 @@ def _may_start(clocks: tuple[Clock, ...], kind: ClockKind, instance: str) -> boo
     return True
 
 
-def _paused(clock: Clock, at: int) -> Clock:
-    return _replace(_closed(clock, at), state=ClockState.PAUSED, due_at=None, next_at=None)
-
-
-def _closed(clock: Clock, at: int) -> Clock:
-    """Return the clock with its present active interval, if it has one, ended at ``at``."""
-    if clock.since is None:
-        return clock
-    spans = [*clock.intervals, (clock.since, at)] if at > clock.since else [*clock.intervals]
-    if len(spans) > MAX_INTERVALS:
-        first = min(range(len(spans) - 1), key=lambda n: spans[n + 1][0] - spans[n][1])
-        spans[first : first + 2] = [(spans[first][0], spans[first + 1][1])]
-    return _replace(clock, intervals=tuple(spans), since=None)
-
-
 def _without_ended(clocks: tuple[Clock, ...], kind: ClockKind) -> tuple[Clock, ...]:
     """Keep one ended instance of a clock that starts again: a reply that fulfilled it may bounce."""
     ended = [one for one in clocks if one.kind is kind and one.state not in LIVE]
@@ -466,29 +402,6 @@ def _without_ended(clocks: tuple[Clock, ...], kind: ClockKind) -> tuple[Clock, .
         return clocks
     gone = ended[:-1]
     return tuple(one for one in clocks if one not in gone)
-
-
-def _first_instants(
-    policy: Policy, plan: SeverityPlan, target_ms: int, calendar: str, at: int
-) -> tuple[int, int]:
-    """Return when a clock that starts at ``at`` is over, and when its first instant comes."""
-    due_at = _after(policy, calendar, at, target_ms)
-    if not plan.warn:
-        return due_at, due_at
-    return due_at, min(due_at, _after(policy, calendar, at, target_ms * plan.warn[0] // 100))
-
-
-def _after(policy: Policy, calendar: str, since: int, left: int) -> int:
-    """Return when ``left`` milliseconds of a calendar have gone by.
-
-    When no working time is left within the calendar's horizon, that is the horizon: the promise
-    falls due then, and somebody looks at the calendar.
-    """
-    if not calendar:
-        return since + left
-    working = policy.time_of(calendar)
-    found = since + left if working is None else working.add(since, left)
-    return since + HORIZON if found is None else found
 
 
 def _target(case: Case, policy: Policy, plan: SeverityPlan, kind: ClockKind) -> Target | None:

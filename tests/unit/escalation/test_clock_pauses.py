@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.escalation.domain import clocks
+from services.escalation.domain import timing
 from services.escalation.domain.calendar import HOUR, MINUTE
 from services.escalation.domain.policy import Policy
 from shared.events import ClockKind, ClockState, CommandKind, Severity
@@ -153,15 +153,15 @@ def test_pause_and_resume_at_the_same_instant_leave_no_trace() -> None:
 def test_many_pauses_are_kept_short_and_never_make_a_clock_later() -> None:
     world = answered(policy(medium=plan(dict.fromkeys(RESOLUTIONS, "900h"))))
     active = HOUR
-    for number in range(2 * clocks.MAX_INTERVALS):
+    for number in range(2 * timing.MAX_INTERVALS):
         wait(world)
         world.now += (number % 7 + 1) * MINUTE
         world.command(CommandKind.INVESTIGATE)
         world.now += HOUR
         active += HOUR
     one = clock(world, ClockKind.FIRST_RESOLUTION)
-    assert len(one.intervals) == clocks.MAX_INTERVALS
-    assert active <= clocks.elapsed(world.policy, one, world.now) < world.now - T0
+    assert len(one.intervals) == timing.MAX_INTERVALS
+    assert active <= timing.elapsed(world.policy, one, world.now) < world.now - T0
 
 
 def test_a_raise_out_of_a_wait_resumes_and_leaves_the_grace() -> None:
