@@ -16,10 +16,11 @@ from confluent_kafka import Producer
 
 from deploy.stack import Stack
 from shared import codec, ids
+from shared.clock import SystemClock
 from shared.events import CaseCommand, CommandKind
-from tests.chaos import checker
+from tests.chaos import checker, conduct
 from tests.chaos.checker import Promise
-from tests.chaos.client import SAMPLE
+from tests.chaos.client import SAMPLE, Desk
 from tests.chaos.history import History, read
 from tests.services import Installation, wait_for
 
@@ -121,6 +122,47 @@ def test_a_command_acknowledges_its_case_once(stack: Stack, installation: Instal
     assert _kinds(history)["case.acknowledged"] == 1
     assert not list(checker.case_events(history))
     assert not list(checker.case_states(history))
+
+
+def test_a_complaint_and_a_thank_you_go_all_the_way(
+    stack: Stack, installation: Installation
+) -> None:
+    """Praise is thanked for and closed; a complaint is resolved, told, followed up, and closed."""
+    complaint = {
+        "id": "1",
+        "channel": "email",
+        "author": "anna@example.org",
+        "text": "Your heater caught fire and my child is in hospital. I will call my lawyer.",
+    }
+    praise = complaint | {"id": "2", "author": "bo@example.org", "text": "Thank you, I love it!"}
+    _, answer = post(
+        stack.intake_url, b"\n".join(json.dumps(i).encode() for i in (complaint, praise))
+    )
+    burnt, thankful = (result["feedback_id"] for result in answer["results"])
+    wait_for(lambda: settled(installation, {burnt, thankful}), "the outcomes", 60.0)
+    cases = {
+        entry.value["feedback_id"]: entry.value["case"]
+        for entry in history_of(installation).of("case.events")
+        if entry.value["kind"] == "case.opened"
+    }
+    desk = Desk(installation.loaded(kafka__partitions=PARTITIONS).config, SystemClock())
+    for kind in (CommandKind.RESOLVE, CommandKind.COMMUNICATE):
+        desk.ask(cases[burnt], kind)
+    for number in (1, 2, 3):
+        desk.ask(cases[burnt], CommandKind.FOLLOW_UP_DONE, follow_up=number)
+    desk.ask(cases[thankful], CommandKind.REPLY)
+    desk.flush()
+
+    def closed() -> History | None:
+        found = history_of(installation)
+        return found if _kinds(found)["case.closed"] == 2 else None
+
+    wait_for(closed, "both cases are closed", 60.0)
+    history = history_of(installation)  # again, see above
+    promises = [Promise(burnt, "anna", 1), Promise(thankful, "bo", 1)]
+    findings = checker.check(promises, history).findings + list(conduct.answers(desk.sent, history))
+    assert not findings
+    assert not _kinds(history)["command.refused"]
 
 
 def test_a_command_with_a_huge_note_is_a_dead_letter_and_others_pass(
