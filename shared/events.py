@@ -869,7 +869,8 @@ class FeedbackRef(Struct, frozen=True):
 
     ``item`` is what its revisions have in common: 12 hex digits over source and native id, "" in
     older events. ``cause`` says as what it joined. A revision takes the place of the one before.
-    ``asked_at``: when the customer said what wants an answer.
+    ``asked_at``: when the customer said what wants an answer. ``of``: the case of another customer
+    that it came with, when that was merged into this one.
     """
 
     feedback_id: str
@@ -881,6 +882,7 @@ class FeedbackRef(Struct, frozen=True):
     cause: Cause = Cause.FEEDBACK
     deleted: bool = False
     asked_at: int | None = None
+    of: str = ""
 
 
 class Case(Struct, frozen=True, tag_field="type", tag="case.v1"):
@@ -1081,8 +1083,9 @@ class CaseEvent(Struct, frozen=True, tag_field="type", tag="case.event.v1"):
 class CommandKind(enum.StrEnum):
     """What a person or an integration can ask of a case.
 
-    ``absorb``, ``absorbed`` and ``forward`` are what the cases of two customers say to each other
-    when they are merged; nobody else sends them. ``audit`` is the auditor's.
+    ``absorb``, ``absorbed``, ``forward`` and ``forget`` are what the cases of two customers say to each
+    other when they are merged, and when one of the customers is erased; nobody else sends them.
+    ``audit`` is the auditor's.
     """
 
     ACKNOWLEDGE = "acknowledge"
@@ -1113,6 +1116,7 @@ class CommandKind(enum.StrEnum):
     ABSORB = "absorb"
     ABSORBED = "absorbed"
     FORWARD = "forward"
+    FORGET = "forget"
     AUDIT = "audit"
 
 

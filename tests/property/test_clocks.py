@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.escalation.domain import clocks, intake, timing
+from services.escalation.domain import clocks, intake, retargeting, timing
 from services.escalation.domain.calendar import DAY, MINUTE, Calendar, Span, Window
 from services.escalation.domain.case import Draft, Origin
 from services.escalation.domain.defaults import DEFAULT_POLICY
@@ -83,7 +83,7 @@ class Engine:
             case Severity():
                 raised = RANK[step] > RANK[draft.case.severity]
                 draft.change(severity=step)
-                clocks.retarget(draft, self.policy, raised=raised)
+                retargeting.retarget(draft, self.policy, raised=raised)
             case "poll":
                 while due := draft.take_due(0):
                     assert not isinstance(due, Timer)

@@ -56,11 +56,11 @@ def start_all(
     clocks, before = case.clocks, len(case.clocks)
     alike: dict[tuple[int, str, int], tuple[int, int]] = {}
     for kind, at in starts:
-        target = _target(case, policy, plan, kind)
+        target = target_of(case, policy, plan, kind)
         if target is None or not _may_start(clocks, kind, instance):
             continue
         if before:
-            clocks = _without_ended(clocks, kind)
+            clocks = timing.without_ended(clocks, kind)
         calendar = policy.calendar_of(case, target)
         due_at = next_at = None
         if kind not in stopped:
@@ -120,7 +120,7 @@ def fulfil(
         What was fulfilled, as ``kind/instance``.
     """
     names = []
-    for clock in _live(draft, kinds):
+    for clock in live(draft, kinds):
         if said and clock.started_at > at and clock.kind is not ClockKind.RECEIPT:
             continue
         names.append(_fulfil(draft, policy, clock, at))
@@ -129,23 +129,23 @@ def fulfil(
 
 def cancel(draft: Draft, kinds: Collection[ClockKind]) -> None:
     """End live clocks without fulfilling them: the promise is void."""
-    for clock in _live(draft, kinds):
-        _cancel(draft, _breach_if_late(draft, clock, draft.now))
+    for clock in live(draft, kinds):
+        _cancel(draft, breach_if_late(draft, clock, draft.now))
 
 
 def withdraw(draft: Draft, kind: ClockKind, instance: str) -> None:
     """End a clock that should never have begun; what it broke since is no broken promise."""
-    for clock in _live(draft, (kind,)):
+    for clock in live(draft, (kind,)):
         if clock.instance == instance:
             _cancel(draft, clock)
 
 
 def pause(draft: Draft, kinds: Collection[ClockKind]) -> None:
     """End the active interval of running clocks now."""
-    for clock in _live(draft, kinds):
+    for clock in live(draft, kinds):
         if clock.state is ClockState.RUNNING:
-            late = _breach_if_late(draft, clock, draft.now)
-            _put(draft, timing.paused(late, draft.now), ClockChangeKind.PAUSED, draft.now)
+            late = breach_if_late(draft, clock, draft.now)
+            put(draft, timing.paused(late, draft.now), ClockChangeKind.PAUSED, draft.now)
 
 
 def resume(draft: Draft, policy: Policy) -> None:
@@ -154,7 +154,7 @@ def resume(draft: Draft, policy: Policy) -> None:
     for clock in draft.case.clocks:
         if clock.state is ClockState.PAUSED:
             again = _replace(clock, state=ClockState.RUNNING, since=draft.now)
-            _put(draft, timing.scheduled(again, policy, plan), ClockChangeKind.RESUMED, draft.now)
+            put(draft, timing.scheduled(again, policy, plan), ClockChangeKind.RESUMED, draft.now)
 
 
 def revoke(
@@ -173,10 +173,10 @@ def revoke(
     for clock in draft.case.clocks:
         if clock.state is ClockState.FULFILLED and _name(clock) in names:
             again = timing.scheduled(_revived(draft, clock, plan), policy, plan)
-            _put(draft, again, ClockChangeKind.REVOKED, draft.now)
+            put(draft, again, ClockChangeKind.REVOKED, draft.now)
             if answered_at is not None:
                 moved.append(_fulfil(draft, policy, again, answered_at))
-    waited = sorted(_live(draft, RESPONSES), key=lambda clock: clock.started_at)
+    waited = sorted(live(draft, RESPONSES), key=lambda clock: clock.started_at)
     for clock in waited[1:]:
         _cancel(draft, clock)
     return tuple(moved)
@@ -187,7 +187,7 @@ def restore(draft: Draft, policy: Policy) -> None:
     plan = policy.plan_for(draft.case)
     for clock in _closed_with(draft):
         again = timing.scheduled(_revived(draft, clock, plan), policy, plan)
-        _put(draft, again, ClockChangeKind.REVOKED, draft.now)
+        put(draft, again, ClockChangeKind.REVOKED, draft.now)
 
 
 def go_on(draft: Draft, policy: Policy) -> None:
@@ -208,49 +208,7 @@ def go_on(draft: Draft, policy: Policy) -> None:
         again = _replace(
             timing.closed(clock, ended_at), state=ClockState.RUNNING, since=draft.now, ended_at=None
         )
-        _put(draft, timing.scheduled(again, policy, plan), ClockChangeKind.RESUMED, draft.now)
-
-
-def retarget(draft: Draft, policy: Policy, *, raised: bool, anew: bool = False) -> None:
-    """Give live clocks the targets of the plan that the case has now; their intervals stay.
-
-    What would be over by now, or nearly, falls due after the plan's grace. A raised severity that
-    would not bring a deadline forward leaves that clock as it is. The calendar is kept, unless the
-    target names another one, counts the other kind of time, or all is taken ``anew``.
-    """
-    plan = policy.plan_for(draft.case)
-    for clock in _live(draft, tuple(ClockKind)):
-        target = _target(draft.case, policy, plan, clock.kind)
-        if target is None or _breach_if_late(draft, clock, draft.now).breached_at is not None:
-            continue
-        calendar = clock.calendar
-        named = target.calendar and target.calendar != calendar.partition("@")[0]
-        if anew or named or target.span.business is not bool(calendar):
-            calendar = policy.calendar_of(draft.case, target)
-        if (target.span.ms, calendar) == (clock.target_ms, clock.calendar):
-            continue
-        moved = _replace(clock, target_ms=target.span.ms, calendar=calendar, grace_until=None)
-        floor = draft.now + plan.grace_ms
-        if timing.deadline(policy, moved, draft.now) < floor:
-            moved = _replace(moved, grace_until=floor)
-        before = timing.deadline(policy, clock, draft.now)
-        if raised and timing.deadline(policy, moved, draft.now) >= before:
-            continue
-        used = timing.elapsed(policy, moved, draft.now)
-        warned = max(timing.passed(plan, moved, used), default=0)
-        moved = _replace(moved, warned=warned, policy=draft.origin.policy, retargeted=True)
-        _put(
-            draft, timing.scheduled(moved, policy, plan), ClockChangeKind.TARGET_APPLIED, draft.now
-        )
-
-
-def rematch(draft: Draft, policy: Policy) -> None:
-    """At the end of a decision: another pack fits the case by now, so its targets count."""
-    before, case = draft.before, draft.case
-    if not policy.packs or not before.case_seq or before.severity is not case.severity:
-        return
-    if policy.pack_for(before) is not policy.pack_for(case):
-        retarget(draft, policy, raised=False)
+        put(draft, timing.scheduled(again, policy, plan), ClockChangeKind.RESUMED, draft.now)
 
 
 def fire(draft: Draft, policy: Policy, clock: Clock) -> bool:
@@ -272,11 +230,11 @@ def fire(draft: Draft, policy: Policy, clock: Clock) -> bool:
     elif clock.next_at is not None and at > clock.next_at:
         draft.put_clock(_replace(clock, next_at=at))
     elif over:
-        _breach_if_late(draft, clock, draft.now, policy.fallback)
+        breach_if_late(draft, clock, draft.now, policy.fallback)
         return True
     else:
         warned = timing.scheduled(_replace(clock, warned=percent), policy, plan)
-        _put(draft, warned, ClockChangeKind.WARNED, at, percent=percent)
+        put(draft, warned, ClockChangeKind.WARNED, at, percent=percent)
         draft.emit(
             CaseEventKind.CLOCK_WARNED,
             Cause.CLOCK,
@@ -293,13 +251,13 @@ def owners(draft: Draft, otherwise: tuple[str, ...] = ()) -> tuple[str, ...]:
     return otherwise if one is None else (one,)
 
 
-def _breach_if_late(draft: Draft, clock: Clock, at: int, otherwise: tuple[str, ...] = ()) -> Clock:
+def breach_if_late(draft: Draft, clock: Clock, at: int, otherwise: tuple[str, ...] = ()) -> Clock:
     """Record that ``clock`` ran out before ``at``, unless it did not or that is recorded already."""
     due_at = clock.due_at
     if due_at is None or clock.breached_at is not None or due_at > at:
         return clock
     breached = _replace(clock, breached_at=due_at, due_at=None, next_at=None)
-    _put(draft, breached, ClockChangeKind.BREACHED, due_at)
+    put(draft, breached, ClockChangeKind.BREACHED, due_at)
     draft.emit(
         CaseEventKind.CLOCK_BREACHED,
         Cause.RETARGET if due_at == clock.grace_until else Cause.CLOCK,
@@ -312,9 +270,9 @@ def _breach_if_late(draft: Draft, clock: Clock, at: int, otherwise: tuple[str, .
 
 def _fulfil(draft: Draft, policy: Policy, clock: Clock, at: int) -> str:
     at = max(at, clock.started_at)
-    met = _breach_if_late(draft, clock, at)
+    met = breach_if_late(draft, clock, at)
     done = _replace(met, state=ClockState.FULFILLED, ended_at=at, due_at=None, next_at=None)
-    _put(draft, done, ClockChangeKind.FULFILLED, at, elapsed_ms=timing.elapsed(policy, met, at))
+    put(draft, done, ClockChangeKind.FULFILLED, at, elapsed_ms=timing.elapsed(policy, met, at))
     return _name(clock)
 
 
@@ -322,7 +280,7 @@ def _cancel(draft: Draft, clock: Clock) -> None:
     ended = _replace(
         clock, state=ClockState.CANCELLED, ended_at=draft.now, due_at=None, next_at=None
     )
-    _put(draft, ended, ClockChangeKind.CANCELLED, draft.now)
+    put(draft, ended, ClockChangeKind.CANCELLED, draft.now)
 
 
 def _revived(draft: Draft, clock: Clock, plan: SeverityPlan) -> Clock:
@@ -348,7 +306,7 @@ def _closed_with(draft: Draft) -> list[Clock]:
     return [clock for clock in ended if clock not in answering[:-1]]
 
 
-def _put(
+def put(
     draft: Draft,
     clock: Clock,
     change: ClockChangeKind,
@@ -357,6 +315,7 @@ def _put(
     elapsed_ms: int | None = None,
     percent: int | None = None,
 ) -> None:
+    """Put a clock in its place, and let the next event tell its change."""
     draft.put_clock(clock)
     draft.tell_clock(_change(clock, change, at, elapsed_ms=elapsed_ms, percent=percent))
 
@@ -381,7 +340,8 @@ def _change(
     )
 
 
-def _live(draft: Draft, kinds: Collection[ClockKind]) -> list[Clock]:
+def live(draft: Draft, kinds: Collection[ClockKind]) -> list[Clock]:
+    """Return the clocks of these kinds that are running or paused."""
     return [clock for clock in draft.case.clocks if clock.state in LIVE and clock.kind in kinds]
 
 
@@ -395,16 +355,8 @@ def _may_start(clocks: tuple[Clock, ...], kind: ClockKind, instance: str) -> boo
     return True
 
 
-def _without_ended(clocks: tuple[Clock, ...], kind: ClockKind) -> tuple[Clock, ...]:
-    """Keep one ended instance of a clock that starts again: a reply that fulfilled it may bounce."""
-    ended = [one for one in clocks if one.kind is kind and one.state not in LIVE]
-    if len(ended) < 2:
-        return clocks
-    gone = ended[:-1]
-    return tuple(one for one in clocks if one not in gone)
-
-
-def _target(case: Case, policy: Policy, plan: SeverityPlan, kind: ClockKind) -> Target | None:
+def target_of(case: Case, policy: Policy, plan: SeverityPlan, kind: ClockKind) -> Target | None:
+    """Return the target of a clock in a case, None when the plan has none."""
     if kind is ClockKind.THANK_YOU:
         return policy.thanks.get(case.kind)
     return plan.targets.get(kind)

@@ -65,11 +65,12 @@ SIMPLE: Final[Mapping[CommandKind, Callable[[Draft, Policy, CaseCommand], None]]
     CommandKind.RELEASE: overriding.release,
     CommandKind.UNMERGE: merging.unmerge,
     CommandKind.ABSORB: merging.absorb,
+    CommandKind.FORGET: forwarding.forget,
 }
 _IDLE: Final = frozenset({
     CommandKind.AUDIT, CommandKind.RECEIPT, CommandKind.BOUNCE, CommandKind.HOLD, CommandKind.RELEASE,
-    CommandKind.ABSORB, CommandKind.ABSORBED, CommandKind.FORWARD, CommandKind.SNOOZE,
-    CommandKind.WAIT, CommandKind.ACKNOWLEDGE,
+    CommandKind.ABSORB, CommandKind.ABSORBED, CommandKind.FORWARD, CommandKind.FORGET,
+    CommandKind.SNOOZE, CommandKind.WAIT, CommandKind.ACKNOWLEDGE,
 })  # fmt: skip
 """What shows no work on the case, or says itself what becomes of an acknowledgement."""
 

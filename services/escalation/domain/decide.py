@@ -24,6 +24,7 @@ from services.escalation.domain import (
     intake,
     lifecycle,
     merging,
+    retargeting,
 )
 from services.escalation.domain.case import Draft, Origin
 from services.escalation.domain.policy import DAY, Policy
@@ -266,7 +267,11 @@ def _erase(
         reason=command.reason,
         cases=tuple(sorted(cases)),
     )
-    return Decision(removed=receipt.cases, erased=receipt)
+    there = [Draft(case, now, Origin()) for case in cases.values()]
+    for draft in there:
+        forwarding.forget_there(draft, command.command_id)
+    sent = tuple(told for draft in there for told in draft.sent)
+    return Decision(removed=receipt.cases, erased=receipt, sent=sent)
 
 
 def _decision(
@@ -278,7 +283,7 @@ def _decision(
     if not changed and not any(draft.sent for draft in drafts):
         return Decision.NOTHING
     for draft in changed:
-        clocks.rematch(draft, policy)
+        retargeting.rematch(draft, policy)
         audit.settle(draft, policy)
         draft.seal()
     return Decision(

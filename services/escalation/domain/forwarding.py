@@ -12,6 +12,7 @@ from services.escalation.domain import (
     merging,
     reading,
     reopening,
+    retargeting,
     thanking,
 )
 from services.escalation.domain.case import Draft
@@ -46,8 +47,13 @@ def hand_on(draft: Draft, item: FeedbackClassified, cause: Cause) -> None:
     name, ref = feedback.feedback_id, intake.note(draft, item, cause)
     _mark(draft, ref)
     _tell(
-        draft, CommandKind.FORWARD, name, feedback=ref, kind_is=found.kind, reasons=found.reasons
-    )  # fmt: skip
+        draft,
+        CommandKind.FORWARD,
+        name,
+        feedback=msgspec.structs.replace(ref, of=draft.case.case_id),
+        kind_is=found.kind,
+        reasons=found.reasons,
+    )
     if reading.is_reply(item, cause):
         by, at = reading.speaker(feedback), reading.written_at(feedback)
         _tell(draft, CommandKind.REPLY, name, actor=by, at=at, message_id=feedback.native_id)
@@ -79,6 +85,29 @@ def forwarded(draft: Draft, policy: Policy, command: CaseCommand) -> None:
         draft.emit(CaseEventKind.FEEDBACK_ATTACHED, Cause.MERGED)
 
 
+def forget_there(draft: Draft, command_id: str) -> None:
+    """The customer of a merged case is erased: the case that goes on is to forget what came of it."""
+    into = draft.case.merged_into
+    if into is not None and ids.record_key_of_case(into) != draft.case.record_key:
+        _tell(draft, CommandKind.FORGET, command_id)
+
+
+def forget(draft: Draft, _: Policy, command: CaseCommand) -> None:
+    """Take out what came with a case of another customer, who was erased."""
+    case, gone = draft.case, command.into
+    if case.legal_hold is not None:
+        raise Refuse(Refusal.LEGAL_HOLD, f"legal hold: {case.legal_hold}")
+    kept = tuple(ref for ref in case.feedback if ref.of != gone)
+    aliases = tuple(alias for alias in case.aliases if alias != gone)
+    if (kept, aliases) == (case.feedback, case.aliases):
+        raise Refuse(Refusal.INVALID, f"into: nothing here came with {gone}")
+    draft.change(feedback=kept, aliases=aliases)
+    if case.state is CaseState.MERGED:
+        _tell(draft, CommandKind.FORGET, command.command_id, into=gone)
+    count = len(case.feedback) - len(kept)
+    draft.emit(CaseEventKind.NOTED, Cause.RETENTION, detail=f"{count} taken out: customer erased")
+
+
 def _hear(
     draft: Draft, policy: Policy, command: CaseCommand, ref: FeedbackRef, *, negative: bool
 ) -> None:
@@ -98,7 +127,7 @@ def _hear(
         draft.change(reasons=tuple(dict.fromkeys((*case.reasons, *command.reasons))))
     if raised:
         draft.change(severity=ref.severity, set_by=None)
-        clocks.retarget(draft, policy, raised=True)
+        retargeting.retarget(draft, policy, raised=True)
     if quiet and negative:
         thanking.stop(draft, policy, ref.feedback_id, asked_at)
     elif ref.asked_at is not None:

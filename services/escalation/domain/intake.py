@@ -22,6 +22,7 @@ from services.escalation.domain import (
     reading,
     reopening,
     replies,
+    retargeting,
     thanking,
 )
 from services.escalation.domain.case import Draft
@@ -315,7 +316,7 @@ def _raise_severity(
     if after is before:
         return False
     draft.change(severity=after, set_by=None)
-    clocks.retarget(draft, policy, raised=True)
+    retargeting.retarget(draft, policy, raised=True)
     if reading.is_imported(item):
         _raise_quietly(draft, policy)
     note = Reason.REPEAT_CONTACT.value if after is not evidence else None

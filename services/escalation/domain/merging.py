@@ -19,12 +19,13 @@ from services.escalation.domain import (
     follow_up,
     lifecycle,
     reopening,
+    retargeting,
     thanking,
+    union,
 )
 from services.escalation.domain.case import Draft
 from services.escalation.domain.policy import Policy
 from services.escalation.domain.refuse import Refuse
-from services.escalation.domain.replies import MAX_REPLIES
 from services.escalation.domain.severity import higher
 from shared import ids
 from shared.events import (
@@ -38,10 +39,8 @@ from shared.events import (
     Escalation,
     FeedbackRef,
     Refusal,
-    Reply,
 )
 
-MAX_ALIASES: Final = 64
 SYSTEM: Final = "tocsin"
 """Actor of what cases say to each other."""
 
@@ -207,20 +206,24 @@ def _take_over(draft: Draft, policy: Policy, loser: Case) -> None:
     turned = thanking.is_thanks(case) and not thanking.is_thanks(loser)
     woken = case.backfilled and not loser.backfilled
     listed = {ref.item or ref.feedback_id for ref in case.feedback}
-    added = [ref for ref in loser.feedback if (ref.item or ref.feedback_id) not in listed]
+    added = [
+        ref if loser.record_key == case.record_key else union.came_with(ref, loser)
+        for ref in loser.feedback
+        if (ref.item or ref.feedback_id) not in listed
+    ]
     count = len(added) if loser.case_id in case.aliases else loser.feedback_count
     draft.change(
         opened_at=min(case.opened_at, loser.opened_at),
         severity=severity,
         set_by=loser.set_by if raised else case.set_by,
         kind=loser.kind if turned else case.kind,
-        reasons=_together(case.reasons, loser.reasons),
-        themes=_together(case.themes, loser.themes),
-        feedback=_in_order((*case.feedback, *added)),
+        reasons=union.united(case.reasons, loser.reasons),
+        themes=union.united(case.themes, loser.themes),
+        feedback=union.in_order((*case.feedback, *added)),
         feedback_count=case.feedback_count + count,
-        aliases=_aliases(case, loser),
-        replies=_replies(case, loser),
-        threads=_threads(case, loser),
+        aliases=union.aliases(case, loser),
+        replies=union.replies(case, loser),
+        threads=union.threads(case, loser),
         legal_hold=case.legal_hold or loser.legal_hold,
         may_auto_respond=case.may_auto_respond and loser.may_auto_respond,
         backfilled=case.backfilled and loser.backfilled,
@@ -228,7 +231,7 @@ def _take_over(draft: Draft, policy: Policy, loser: Case) -> None:
     if case.state in Case.UNRESOLVED and not draft.case.backfilled:
         _promise_as_before(draft, policy, loser, anew=turned or woken)
     if raised:
-        clocks.retarget(draft, policy, raised=True)
+        retargeting.retarget(draft, policy, raised=True)
     draft.emit(CaseEventKind.ABSORBED, Cause.MERGED, detail=loser.case_id)
     loud = case.state in Case.UNRESOLVED and not draft.case.backfilled
     if loud and (raised or turned or woken):
@@ -255,33 +258,6 @@ def _promise_as_before(draft: Draft, policy: Policy, loser: Case, *, anew: bool)
             kind = clock.kind
             clocks.withdraw(draft, kind, clock.instance)
     clocks.start(draft, policy, kind, name, waits)
-
-
-def _together(one: tuple[T, ...], other: tuple[T, ...]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys((*one, *other)))
-
-
-def _in_order(refs: tuple[FeedbackRef, ...]) -> tuple[FeedbackRef, ...]:
-    """Return the references by age: when there are too many, the first one and the latest."""
-    by_age = sorted(refs, key=lambda ref: (ref.received_at, ref.feedback_id))
-    return (*by_age[:1], *by_age[1:][-(Case.MAX_REFS - 1) :])
-
-
-def _replies(case: Case, loser: Case) -> tuple[Reply, ...]:
-    by_age = sorted((*case.replies, *loser.replies), key=lambda said: said.at)
-    return tuple(by_age[-MAX_REPLIES:])
-
-
-def _aliases(case: Case, loser: Case) -> tuple[str, ...]:
-    aliases = dict.fromkeys((*case.aliases, *loser.aliases, loser.case_id))
-    aliases.pop(case.case_id, None)  # what was merged into the other one before, and taken out
-    return tuple(aliases)[-MAX_ALIASES:]
-
-
-def _threads(case: Case, loser: Case) -> tuple[str, ...]:
-    own = {case.thread_id} if case.thread_id else set()
-    others = dict.fromkeys((*case.threads, *loser.threads, loser.thread_id or ""))
-    return tuple(one for one in others if one and one not in own)[-MAX_ALIASES:]
 
 
 def _become(draft: Draft, into: str) -> None:

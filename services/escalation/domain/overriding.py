@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from services.escalation.domain import acknowledge, clocks, escalation, lifecycle, thanking
+from services.escalation.domain import (
+    acknowledge,
+    escalation,
+    lifecycle,
+    retargeting,
+    thanking,
+)
 from services.escalation.domain.case import Draft
 from services.escalation.domain.policy import Policy
 from services.escalation.domain.refuse import Refuse
@@ -38,7 +44,7 @@ def correct(draft: Draft, policy: Policy, command: CaseCommand) -> None:
         reasons=command.reasons or draft.case.reasons,
     )
     if after is not before:
-        clocks.retarget(draft, policy, raised=raised)
+        retargeting.retarget(draft, policy, raised=raised)
     if thanking.is_thanks(draft.case) is not thanks and draft.case.state in Case.UNRESOLVED:
         _change_promise(draft, policy, thanks=not thanks)
     draft.emit(
@@ -70,7 +76,7 @@ def reapply(draft: Draft, policy: Policy, command: CaseCommand) -> None:
         raise Refuse(Refusal.WRONG_STATE, f"the case is {draft.case.state}")
     if not (command.note or "").strip():
         raise Refuse(Refusal.MISSING, "note: the reason")
-    clocks.retarget(draft, policy, raised=False, anew=True)
+    retargeting.retarget(draft, policy, raised=False, anew=True)
     if draft.case.escalation.ladder is not None:
         escalation.move(draft, ladder=policy.ladder_for(draft.case))
     draft.emit(CaseEventKind.REAPPLIED, Cause.COMMAND, note=lifecycle.note_of(command))

@@ -13,8 +13,9 @@ import msgspec
 
 from services.escalation.domain.calendar import HORIZON
 from services.escalation.domain.policy import Policy, SeverityPlan
-from shared.events import Clock, ClockState
+from shared.events import Clock, ClockKind, ClockState
 
+_ENDED: Final = (ClockState.FULFILLED, ClockState.CANCELLED)
 MAX_INTERVALS: Final = 32
 """Active intervals that a clock keeps. With more pauses the two with the shortest pause between them
 are joined, which counts that pause: late rather than never."""
@@ -108,6 +109,15 @@ def _after(policy: Policy, calendar: str, since: int, left: int) -> int:
     working = policy.time_of(calendar)
     found = since + left if working is None else working.add(since, left)
     return since + HORIZON if found is None else found
+
+
+def without_ended(clocks: tuple[Clock, ...], kind: ClockKind) -> tuple[Clock, ...]:
+    """Keep one ended instance of a clock that starts again: a reply that fulfilled it may bounce."""
+    ended = [one for one in clocks if one.kind is kind and one.state in _ENDED]
+    if len(ended) < 2:
+        return clocks
+    gone = ended[:-1]
+    return tuple(one for one in clocks if one not in gone)
 
 
 _replace = msgspec.structs.replace

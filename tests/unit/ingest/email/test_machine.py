@@ -231,13 +231,13 @@ THREAD = threading.thread_of("m1@customer.example")
 @pytest.mark.parametrize("secret", ["golden-new", "golden-old"])
 def test_what_bears_our_token_is_ours(secret: str) -> None:
     token = threading.mint_loop(secret, "<77.x@mail.shop.example>", THREAD)
-    for headers in (
-        OURS,
-        OURS | {"From": "forms@web.example", "Reply-To": "ben@customer.example"},
-        OURS | {"Auto-Submitted": "auto-replied"},
+    for headers, role in (
+        (OURS, Role.AGENT),
+        (OURS | {"From": "forms@web.example", "Reply-To": "ben@customer.example"}, Role.AGENT),
+        (OURS | {"Auto-Submitted": "auto-replied"}, Role.BOT),  # no answer of a person
     ):
         found = item_with({**headers, "X-Tocsin-Loop": token.upper()})
-        assert (found.origin, found.role) == (Origin.OWN_ECHO, Role.AGENT)
+        assert (found.origin, found.role) == (Origin.OWN_ECHO, role)
         assert not found.may_auto_respond
         assert found.thread_id == THREAD
 
