@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from tests.chaos import conduct, deadlines
 from tests.chaos.findings import Rule
 from tests.chaos.history import Entry, History
+from tests.chaos.test_downtime import made_up
 
 CASE = "t:anna:0123456789ab"
 Event = dict[str, Any]
@@ -220,3 +222,33 @@ def test_every_command_is_answered_once() -> None:
     assert found(history(done, refused), ("k",)) == {Rule.ANSWERED_TWICE}
     assert found(history(done, OPENED, done), ("k",)) == {Rule.ANSWERED_TWICE}
     assert found(history(done, done | {"recorded_at": 6}), ("k",)) == {Rule.ANSWERED_TWICE}
+
+
+STOOD = page(10, 1, 1) | {"case_seq": 1}
+STOOD["case"] = STOOD["case"] | {
+    "clocks": [clock("running", due_at=30, next_at=25), clock("running", due_at=90, next_at=35)]
+}
+STOOD["case"]["clocks"][1]["instance"] = "2"
+TOLD = [
+    TIMED_OUT | {"recorded_at": 40},
+    BROKE | {"clocks": [change("breached", 30)], "recorded_at": 40},
+    BROKE | {"clocks": [change("warned", 35, instance="2")], "recorded_at": 40},
+]
+LATE: dict[str, list[Event]] = {
+    "all of it": TOLD,
+    "no timer": TOLD[1:],
+    "a timer twice": [*TOLD, TOLD[0]],
+    "no breach": [TOLD[0], TOLD[2]],
+    "a breach twice": [*TOLD, TOLD[1]],
+    "a breach at another time": [TOLD[0], TOLD[1] | {"clocks": [change("breached", 31)]}, TOLD[2]],
+    "no warning": TOLD[:2],
+    "not in the first decision": [TOLD[0], *[event | {"recorded_at": 41} for event in TOLD[1:]]],
+    "before it was back": [event | {"recorded_at": 37} for event in TOLD],
+}
+
+
+@pytest.mark.parametrize("what", LATE)
+def test_what_was_late_is_made_up_for_once(what: str) -> None:
+    of = history(STOOD, *LATE[what])
+    findings = list(made_up({CASE: STOOD}, of, 38, Counter()))
+    assert bool(findings) == (what != "all of it")
