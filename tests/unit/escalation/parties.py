@@ -6,7 +6,14 @@ from typing import Any
 
 import msgspec
 
-from services.escalation.domain.decide import CommandIn, Decision, FeedbackIn, Input, decide
+from services.escalation.domain.decide import (
+    CommandIn,
+    Decision,
+    EraseIn,
+    FeedbackIn,
+    Input,
+    decide,
+)
 from services.escalation.domain.policy import Policy
 from shared import ids
 from shared.events import (
@@ -14,6 +21,7 @@ from shared.events import (
     CaseCommand,
     CaseEvent,
     CommandKind,
+    EraseCustomer,
     Kind,
     Severity,
 )
@@ -77,6 +85,20 @@ class Parties:
         """Merge a case into another one."""
         return self.command(CommandKind.MERGE, loser, into=into)
 
+    def erase(self, customer: str) -> Decision:
+        """Erase a customer."""
+        self._numbers += 1
+        key = ids.record_key(TENANT, customer)
+        command = EraseCustomer(
+            command_id=f"k{self._numbers}",
+            tenant=TENANT,
+            record_key=key,
+            actor="ada",
+            at=self.now,
+            reason="asked for",
+        )
+        return self.give(key, EraseIn(command))
+
     def carry_out(self, command: CaseCommand) -> Decision:
         """Give a command to the owner of its case."""
         return self.give(ids.record_key_of_case(command.case_id), CommandIn(command))
@@ -85,6 +107,8 @@ class Parties:
         """Decide on one input of a customer, and keep the result."""
         decision = decide(self.cases_of(key), given, self.now, self.policy)
         self.cases |= {case.case_id: case for case in decision.cases}
+        for case_id in decision.removed:
+            del self.cases[case_id]
         self.sent.extend(decision.sent)
         self.log.extend(decision.events)
         return decision

@@ -9,6 +9,7 @@ from services.escalation.domain.policy import DAY, HOUR
 from shared import ids
 from shared.events import (
     CaseEventKind,
+    Cause,
     CommandKind,
     EraseCustomer,
     NoCaseReason,
@@ -18,6 +19,7 @@ from shared.events import (
     TimerKind,
 )
 from tests.unit.escalation.desk import opened, told
+from tests.unit.escalation.parties import Parties
 from tests.unit.escalation.world import CUSTOMER, T0, TENANT, World, feedback, kinds
 
 K = CaseEventKind
@@ -126,3 +128,37 @@ def test_what_the_law_holds_is_not_forgotten() -> None:
     world.command(C.RELEASE)
     world.run(DAY)
     assert world.cases == {}
+
+
+def test_what_came_with_a_merged_case_is_taken_out_of_the_survivor() -> None:
+    parties = Parties()
+    mine, theirs = parties.open("ann"), parties.open("ben")
+    parties.merge(theirs, mine)
+    parties.deliver_all()
+    parties.feed("ben", thread=parties.cases[theirs].thread_id)
+    parties.deliver_all()
+    before = parties.cases[mine]
+    (own,) = [ref for ref in before.feedback if not ref.of]
+    assert len(before.feedback) == 3
+
+    decision = parties.erase("ben")
+    assert theirs not in parties.cases
+    assert [command.kind for command in decision.sent] == [CommandKind.FORGET]
+    parties.deliver_all()
+    after = parties.cases[mine]
+    assert after.feedback == (own,)
+    assert after.aliases == ()
+    assert parties.log[-1].cause is Cause.RETENTION
+
+
+def test_what_the_law_holds_keeps_what_came_with_a_merged_case() -> None:
+    parties = Parties()
+    mine, theirs = parties.open("ann"), parties.open("ben")
+    parties.merge(theirs, mine)
+    parties.deliver_all()
+    parties.command(CommandKind.HOLD, mine, note="court file 8")
+    held = parties.cases[mine].feedback
+    parties.erase("ben")
+    parties.deliver_all()
+    assert parties.cases[mine].feedback == held
+    assert parties.log[-1].refusal is Refusal.LEGAL_HOLD

@@ -66,7 +66,9 @@ def test_the_survivor_takes_over_all_that_counts(other: str) -> None:
     # What was graver than the survivor pages anew.
     assert (survivor.severity, survivor.state) == (Severity.HIGH, CaseState.OPEN)
     assert set(survivor.reasons) == {Reason.DELAY, Reason.SERVICE}
-    assert survivor.feedback == (loser.feedback[0], mine)
+    theirs, own = survivor.feedback
+    assert (msgspec.structs.replace(theirs, of=""), own) == (loser.feedback[0], mine)
+    assert theirs.of == (old if other == "bea" else "")
     assert (survivor.feedback_count, survivor.aliases, survivor.threads) == (2, (old,), ("t1",))
     assert (survivor.waiting_since, survivor.legal_hold) == (T0, "court order")
 
