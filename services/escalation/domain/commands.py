@@ -13,6 +13,7 @@ from services.escalation.domain import (
     acknowledge,
     assignment,
     audit,
+    bounds,
     follow_up,
     forwarding,
     lifecycle,
@@ -86,6 +87,7 @@ def apply(
     """Carry the command out, or record why it is refused; return the cases that changed."""
     draft = _draft(case, command, now, origin)
     try:
+        bounds.check(command)
         if command.expected_seq is not None and command.expected_seq != case.case_seq:
             raise Refuse(
                 Refusal.SEQ_MISMATCH,
@@ -93,6 +95,7 @@ def apply(
             )
         other = _carry_out(draft, command, policy, cases)
         _show_activity(draft, command, policy)
+        bounds.check_size(draft.case, command)
     except Refuse as refuse:
         sent = draft.sent
         draft = _draft(case, command, now, origin)
@@ -100,6 +103,11 @@ def apply(
         _refuse(draft, refuse, lifecycle.note_of(command))
         return (draft,)
     return (draft,) if other is None else (draft, other)
+
+
+def is_known(case: Case, command_id: str) -> bool:
+    """Tell whether a case has had this command."""
+    return bounds.remembered(command_id, case.tenant) in case.commands
 
 
 def refuse_unknown(command: CaseCommand, now: int) -> CaseEvent:
@@ -123,14 +131,15 @@ def refuse_unknown(command: CaseCommand, now: int) -> CaseEvent:
 def refuse_erasure(case: Case, now: int, origin: Origin) -> Draft:
     """Return the case that keeps its customer from being erased, with the refusal on record."""
     draft = Draft(case, now, origin)
-    draft.change(commands=(*case.commands, origin.command_id or "")[-MAX_COMMANDS:])
+    _remember(draft, origin.command_id or "")
     _refuse(draft, Refuse(Refusal.LEGAL_HOLD, f"legal hold: {case.legal_hold}"), None)
     return draft
 
 
 def _refuse(draft: Draft, refuse: Refuse, note: str | None) -> None:
     detail = refuse.detail[:MAX_DETAIL]
-    said = Refused(command_id=draft.origin.command_id or "", refusal=refuse.refusal, detail=detail)
+    name = bounds.remembered(draft.origin.command_id or "", draft.case.tenant)
+    said = Refused(command_id=name, refusal=refuse.refusal, detail=detail)
     draft.change(refused=(*draft.case.refused, said)[-MAX_REFUSED:])
     draft.emit(
         CaseEventKind.COMMAND_REFUSED,
@@ -143,8 +152,13 @@ def _refuse(draft: Draft, refuse: Refuse, note: str | None) -> None:
 
 def _draft(case: Case, command: CaseCommand, now: int, origin: Origin) -> Draft:
     draft = Draft(case, now, origin)
-    draft.change(commands=(*case.commands, command.command_id)[-MAX_COMMANDS:])
+    _remember(draft, command.command_id)
     return draft
+
+
+def _remember(draft: Draft, command_id: str) -> None:
+    name = bounds.remembered(command_id, draft.case.tenant)
+    draft.change(commands=(*draft.case.commands, name)[-MAX_COMMANDS:])
 
 
 def _carry_out(
@@ -180,7 +194,7 @@ def _reply(draft: Draft, policy: Policy, command: CaseCommand) -> None:
         draft,
         policy,
         Cause.COMMAND,
-        at=min(command.at, draft.now),
+        at=bounds.past(command.at, draft.now),
         by=command.actor,
         message_id=command.message_id or command.command_id,
         channel=command.channel,

@@ -184,7 +184,7 @@ def _command(
         answer = merging.unknown_survivor(command, now)
         event = commands.refuse_unknown(command, now)
         return Decision(events=(event,), sent=() if answer is None else (answer,))
-    if command.command_id in case.commands:
+    if commands.is_known(case, command.command_id):
         return Decision.NOTHING
     origin = Origin(
         command_id=command.command_id,
@@ -208,13 +208,13 @@ def _timers(cases: Mapping[str, Case], case_id: str, now: int, policy: Policy) -
                     return Decision(removed=(case_id,))
                 draft.arm(TimerKind.FORGET, now + DAY)
                 return Decision(cases=(draft.case,))
-            _fire(draft, due, policy)
+            _fire(draft, due, policy, cases)
         elif clocks.fire(draft, policy, due):
             lifecycle.snooze_over(draft, policy, due.due_at, Cause.CLOCK)
     return _decision((draft,), policy)
 
 
-def _fire(draft: Draft, timer: Timer, policy: Policy) -> None:
+def _fire(draft: Draft, timer: Timer, policy: Policy, cases: Mapping[str, Case]) -> None:
     match timer.kind:
         case TimerKind.STEP:
             escalation.step_due(draft, policy, timer.due_at)
@@ -223,7 +223,7 @@ def _fire(draft: Draft, timer: Timer, policy: Policy) -> None:
         case TimerKind.ACK_EXPIRY:
             acknowledge.expired(draft, policy, timer.due_at)
         case TimerKind.FOLLOW_UP_DUE:
-            follow_up.due(draft, policy, timer.ref, timer.due_at)
+            follow_up.due(draft, policy, timer.ref, timer.due_at, cases.values())
         case TimerKind.FOLLOW_UP_MISSED:
             follow_up.missed(draft, policy, timer.ref, timer.due_at)
         case TimerKind.CLOSE:
@@ -254,7 +254,7 @@ def _erase(
         return Decision.NOTHING
     held = next((cases[name] for name in sorted(cases) if cases[name].legal_hold), None)
     if held is not None:
-        if command.command_id in held.commands:
+        if commands.is_known(held, command.command_id):
             return Decision.NOTHING
         origin = Origin(command_id=command.command_id, actor=command.actor, policy=policy.version)
         return _decision((commands.refuse_erasure(held, now, origin),), policy)

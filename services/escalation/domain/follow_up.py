@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
-from services.escalation.domain import audit, clocks, escalation
+from services.escalation.domain import audit, clocks, escalation, surveys
 from services.escalation.domain.case import Draft
 from services.escalation.domain.policy import Policy
 from services.escalation.domain.refuse import Refuse
@@ -20,10 +21,14 @@ from shared.events import (
     FollowUpState,
     Refusal,
     TimerKind,
+    Via,
 )
 
 MAX_FOLLOW_UPS: Final = 32
 """How many follow-ups a case remembers; the oldest settled ones go first."""
+
+MAX_REASON: Final = 300
+"""Characters of the reason of a waiver that each later snapshot carries; its event has all."""
 
 SETTLED: Final = frozenset({FollowUpState.DONE, FollowUpState.WAIVED})
 _EVENT: Final = {
@@ -52,14 +57,36 @@ def schedule(draft: Draft, policy: Policy) -> None:
         draft.emit(CaseEventKind.FOLLOW_UP_SCHEDULED, Cause.RESOLVED, follow_up=item)
 
 
-def due(draft: Draft, policy: Policy, number: int, due_at: int) -> None:
-    """A follow-up falls due: from now on its grace runs."""
+def due(draft: Draft, policy: Policy, number: int, due_at: int, cases: Iterable[Case] = ()) -> None:
+    """A follow-up falls due: from now on its grace runs. A survey may have to wait, or not to be.
+
+    Args:
+        cases: all cases of the customer.
+    """
     item = _find(draft, number)
     if item is None or item.state is not FollowUpState.SCHEDULED:
         return
+    if item.via is Via.SURVEY:
+        reason = surveys.blocked(draft.case, cases, number, draft.now, policy)
+        later = surveys.not_before(draft.case, policy)
+        if reason:
+            waived = FollowUpState.WAIVED
+            _enter(draft, item, waived, Cause.FOLLOW_UP, at=due_at, note=reason)
+            close_if_settled(draft)
+            return
+        if later > draft.now:
+            _put_off(draft, item, later)
+            return
     grace_ms = policy.plan_for(draft.case).follow_up_grace_ms
     draft.arm(TimerKind.FOLLOW_UP_MISSED, draft.now + grace_ms, ref=number)
     _enter(draft, item, FollowUpState.DUE, Cause.FOLLOW_UP, at=due_at)
+
+
+def _put_off(draft: Draft, item: FollowUp, due_at: int) -> None:
+    later = msgspec.structs.replace(item, due_at=due_at)
+    draft.change(follow_ups=tuple(later if one is item else one for one in draft.case.follow_ups))
+    draft.arm(TimerKind.FOLLOW_UP_DUE, due_at, ref=item.number)
+    draft.emit(CaseEventKind.FOLLOW_UP_SCHEDULED, Cause.FOLLOW_UP, follow_up=later)
 
 
 def missed(draft: Draft, policy: Policy, number: int, due_at: int) -> None:
@@ -142,7 +169,8 @@ def _enter(
     note: str | None = None,
 ) -> FollowUp:
     """Move one follow-up to ``state``, with its event; a settled one loses its timers."""
-    reason = (note or str(cause)) if state is FollowUpState.WAIVED else item.reason
+    waived = state is FollowUpState.WAIVED
+    reason = (note or str(cause))[:MAX_REASON] if waived else item.reason
     entered = msgspec.structs.replace(item, state=state, changed_at=draft.now, reason=reason)
     draft.change(
         follow_ups=tuple(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from services.escalation.domain import (
+    bounds,
     clocks,
     follow_up,
     intake,
@@ -69,6 +70,9 @@ def forwarded(draft: Draft, policy: Policy, command: CaseCommand) -> None:
         raise Refuse(Refusal.MISSING, "feedback")
     if any((one.feedback_id, one.deleted) == (ref.feedback_id, ref.deleted) for one in listed):
         raise Refuse(Refusal.INVALID, f"feedback: {ref.feedback_id} is listed already")
+    if ref.asked_at is not None:
+        asked_at = bounds.past(ref.asked_at, draft.now)
+        ref = msgspec.structs.replace(ref, asked_at=asked_at)
     intake.list_ref(draft, ref)
     if draft.case.state is CaseState.MERGED:
         _mark(draft, ref)
@@ -97,6 +101,8 @@ def forget(draft: Draft, _: Policy, command: CaseCommand) -> None:
     case, gone = draft.case, command.into
     if case.legal_hold is not None:
         raise Refuse(Refusal.LEGAL_HOLD, f"legal hold: {case.legal_hold}")
+    if not gone:
+        raise Refuse(Refusal.MISSING, "into")
     kept = tuple(ref for ref in case.feedback if ref.of != gone)
     aliases = tuple(alias for alias in case.aliases if alias != gone)
     if (kept, aliases) == (case.feedback, case.aliases):

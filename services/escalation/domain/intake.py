@@ -214,7 +214,7 @@ def note(draft: Draft, item: FeedbackClassified, cause: Cause) -> FeedbackRef:
     if cause is Cause.DELETION and ref is not None:
         ref = msgspec.structs.replace(ref, deleted=True)
     else:
-        ref = reading.reference(item, cause)
+        ref = reading.reference(item, cause, draft.now)
     list_ref(draft, ref)
     return ref
 
@@ -232,13 +232,13 @@ def _add(draft: Draft, item: FeedbackClassified, cause: Cause, issue: Issue | No
         repeated = contact and contacts >= THIRD_CONTACT and Reason.REPEAT_CONTACT not in reasons
         if repeated:
             reasons = (*reasons, Reason.REPEAT_CONTACT)
-    list_ref(draft, reading.reference(item, cause, issue))
+    list_ref(draft, reading.reference(item, cause, draft.now, issue))
     draft.change(feedback_count=count, reasons=reasons)
     return repeated
 
 
 def _start_clocks(draft: Draft, item: FeedbackClassified, policy: Policy) -> None:
-    said_at = min(reading.said_at(item.feedback), draft.now)
+    said_at = reading.heard_at(item.feedback, draft.now)
     replies.promise(draft, policy, item.feedback.feedback_id, said_at)
 
 
@@ -255,7 +255,7 @@ def _hear(draft: Draft, item: FeedbackClassified, policy: Policy) -> None:
     if not reading.asks(item):
         return
     lifecycle.customer_answered(draft, policy)
-    said_at = min(reading.said_at(item.feedback), draft.now)
+    said_at = reading.heard_at(item.feedback, draft.now)
     if draft.case.waiting_since is None:
         draft.change(waiting_since=said_at)
     clocks.start(draft, policy, ClockKind.NEXT_RESPONSE, item.feedback.feedback_id, said_at)
@@ -299,7 +299,7 @@ def _turn_into_complaint(draft: Draft, item: FeedbackClassified, policy: Policy)
     draft.change(kind=item.classification.kind)
     if reading.is_imported(item):
         return False
-    said_at = min(reading.said_at(item.feedback), draft.now)
+    said_at = reading.heard_at(item.feedback, draft.now)
     thanking.stop(draft, policy, item.feedback.feedback_id, said_at)
     return True
 

@@ -149,7 +149,7 @@ def offer(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     given, before = command.offer, draft.case.offer or Offer()
     if given is None:
         raise Refuse(Refusal.MISSING, "offer")
-    options = given.options or before.options
+    options = tuple(dict.fromkeys(given.options)) or before.options
     chosen = given.chosen or before.chosen
     if not options:
         raise Refuse(Refusal.MISSING, "offer.options")

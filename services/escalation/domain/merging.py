@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from services.escalation.domain import (
+    bounds,
     clocks,
     escalation,
     follow_up,
@@ -102,7 +103,12 @@ def absorb(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     if (why := _why_not(draft.case, loser)) is not None:
         draft.send(_answer(command, loser.case_id, ": ".join(why), draft.now))
         raise Refuse(*why)
-    _take_over(draft, policy, loser)
+    opened_at, waits = bounds.past(loser.opened_at, draft.now), loser.waiting_since
+    if waits is not None:
+        waits = bounds.past(waits, draft.now)
+    _take_over(
+        draft, policy, msgspec.structs.replace(loser, opened_at=opened_at, waiting_since=waits)
+    )
 
 
 def unknown_survivor(command: CaseCommand, now: int) -> CaseCommand | None:
@@ -116,7 +122,7 @@ def unknown_survivor(command: CaseCommand, now: int) -> CaseCommand | None:
 
 def absorbed(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     """The other case could not take this one over: it goes on, from the first step."""
-    if draft.case.merged_into != command.into:
+    if command.into is None or draft.case.merged_into != command.into:
         raise Refuse(Refusal.WRONG_STATE, "the case was not merged into that one")
     _undo(draft, policy, Cause.MERGED, lifecycle.note_of(command) or "")
 

@@ -41,7 +41,7 @@ def correct(draft: Draft, policy: Policy, command: CaseCommand) -> None:
         severity=after,
         set_by=command.actor,
         kind=command.kind_is or draft.case.kind,
-        reasons=command.reasons or draft.case.reasons,
+        reasons=tuple(dict.fromkeys(command.reasons)) or draft.case.reasons,
     )
     if after is not before:
         retargeting.retarget(draft, policy, raised=raised)

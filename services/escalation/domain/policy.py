@@ -165,7 +165,8 @@ class Policy(Struct, frozen=True, dict=True):
     A run of escalation (from opening, a raised severity or a reopening on) starts at most
     ``max_epochs`` times and for at most ``max_age_ms``; after that it repeats every
     ``stale_repeat_ms`` only. ``fallback`` is told when nobody of a ladder can be reached.
-    ``archive`` holds calendars of earlier versions that running clocks still count by.
+    A survey comes ``survey_quiet_ms`` after the last word, once in ``survey_every_ms``, and within the
+    ``reply_windows`` of its channel. ``archive`` holds the calendars of earlier versions.
     """
 
     version: str
@@ -194,6 +195,9 @@ class Policy(Struct, frozen=True, dict=True):
     thanks_team: str | None = None
     max_split: int = 3
     max_wait_ms: int = 7 * DAY
+    survey_quiet_ms: int = DAY
+    survey_every_ms: int = 14 * DAY
+    reply_windows: dict[Channel, int] = msgspec.field(default_factory=dict)
     loop_reopens: int = 3
     loop_ms: int = HOUR
     unmerge_ms: int = 30 * DAY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.escalation.domain import grouping
+from services.escalation.domain import bounds, grouping
 from services.escalation.domain.policy import DAY
 from shared.events import (
     Cause,
@@ -60,6 +60,11 @@ def _is_news(item: FeedbackClassified) -> bool:
     return item.feedback.op is Operation.CREATE and not is_imported(item)
 
 
+def heard_at(feedback: FeedbackReceived, now: int) -> int:
+    """Return when the customer said it, as far as that can be at ``now``: clocks differ."""
+    return bounds.past(said_at(feedback), now)
+
+
 def said_at(feedback: FeedbackReceived) -> int:
     """Return when the customer said it; a time that cannot be right is when it came in."""
     said_at, received_at = feedback.occurred_at, feedback.received_at
@@ -79,7 +84,9 @@ def is_imported(item: FeedbackClassified) -> bool:
     return Flag.BACKFILL in item.feedback.flags
 
 
-def reference(item: FeedbackClassified, cause: Cause, issue: Issue | None = None) -> FeedbackRef:
+def reference(
+    item: FeedbackClassified, cause: Cause, now: int, issue: Issue | None = None
+) -> FeedbackRef:
     """Return how a case lists a feedback, or one issue of it."""
     words = _words(item.feedback)
     if issue is not None and words == item.feedback.text:
@@ -93,7 +100,7 @@ def reference(item: FeedbackClassified, cause: Cause, issue: Issue | None = None
         excerpt=text if len(text) <= MAX_EXCERPT else text[: MAX_EXCERPT - 1] + "…",
         item=grouping.item_of(item.feedback),
         cause=cause,
-        asked_at=said_at(item.feedback) if cause in _CONTACTS and asks(item) else None,
+        asked_at=heard_at(item.feedback, now) if cause in _CONTACTS and asks(item) else None,
     )
 
 

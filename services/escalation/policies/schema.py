@@ -301,6 +301,25 @@ def plan_over(part: Part, base: SeverityPlan) -> SeverityPlan:
 
 # --------------------------------------------------------------------------- the rest
 
+_WINDOW: Final = wall(MINUTE)
+
+
+def _read_windows(part: Part) -> dict[Channel, int]:
+    found: dict[Channel, int] = {}
+    for name, below in part.entries().items():
+        try:
+            if name not in list(Channel):
+                raise below.wrong(f"is no channel{nearest(name, list(Channel))}")
+            found[Channel(name)] = _WINDOW.read(below)
+        except Wrong:
+            continue
+    return {channel: found[channel] for channel in Channel if channel in found}
+
+
+def _write_windows(windows: dict[Channel, int]) -> Plain:
+    return {channel.value: _WINDOW.write(ms) for channel, ms in windows.items()}
+
+
 TOP: Final = Record(
     Policy,
     {
@@ -317,6 +336,9 @@ TOP: Final = Record(
         "stale_repeat": ("stale_repeat_ms", wall(MINUTE)),
         "max_split": number(1, 20),
         "max_wait": ("max_wait_ms", wall(HOUR)),
+        "survey_quiet": ("survey_quiet_ms", wall()),
+        "survey_every": ("survey_every_ms", wall()),
+        "reply_windows": Form[Any](_read_windows, _write_windows),
         "loop_reopens": number(1, 1_000),
         "loop_within": ("loop_ms", wall(MINUTE)),
         "unmerge": ("unmerge_ms", wall()),
