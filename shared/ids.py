@@ -74,6 +74,12 @@ def record_key(tenant: str, customer: str) -> str:
     return f"{tenant}:{customer}"
 
 
+def is_record_key(value: str, tenant: str) -> bool:
+    """Tell whether ``value`` can be the record key of a customer of ``tenant``; a case id cannot."""
+    owner, _, customer = value.partition(":")
+    return owner == tenant and bool(customer) and ":" not in customer
+
+
 def case_id(tenant: str, customer: str, opening_feedback_id: str) -> str:
     """Id of a case; it carries the record key, so whoever holds it can key a command rightly."""
     suffix = digest(tenant, "case", opening_feedback_id)[:CASE_SUFFIX_DIGITS]

@@ -22,7 +22,7 @@ from services.escalation.inbox import BY_LOAD, Inbox, Order, Received, key_of, k
 from services.escalation.ledger import Ledger
 from services.escalation.metering import Meter
 from services.escalation.outputs import Outputs
-from services.escalation.timers import JumpGuard, Pace
+from services.escalation.timers import JumpGuard, Pace, Stuck
 from services.escalation.view.model import Checkpoint, View
 from services.escalation.view.rebuild import Rebuilder
 from shared import codec, topics
@@ -74,7 +74,7 @@ class EscalationHandler:
         self._guard = JumpGuard()
         self._pace = Pace()
         self._next_due = 0.0
-        self._stuck: set[str] = set()
+        self._stuck = Stuck()
         self._checkpoints: dict[int, Checkpoint | None] = {}
         self._next_check = 0.0
         self._auditor = Auditor(view, self._meter)
@@ -114,15 +114,15 @@ class EscalationHandler:
         if not (
             self._pace.behind or self._guard.is_holding
         ):  # what is late for a reason is not lost
-            self._auditor.look(self._checkpoints, inboxes, now, self._stuck)
+            self._auditor.look(self._checkpoints, inboxes, now, self._stuck.now(time.monotonic()))
         ledgers: dict[int, Ledger] = {}
         for number, inbox in inboxes.items():
             ledger = self._read(number, inbox, interrupted)
             if ledger is None:
                 raise Transient("the assignment went while its view was brought up")
-            self._decide(inbox, ledger, now, outputs, buried)
-            outputs.extend(self._outputs.of(number, ledger))
             ledgers[number] = ledger
+            self._decide(inbox, ledgers, ledger, now, outputs, buried)
+            outputs.extend(self._outputs.of(number, ledger))
         self._meter.standing(self._view, self._checkpoints)
         return Work(outputs, buried, lambda delivered: self._committed(ledgers, delivered, now))
 
@@ -203,12 +203,13 @@ class EscalationHandler:
     def _take_due(self, inboxes: dict[int, Inbox], now: int, limit: int) -> int:
         """Add up to ``limit`` due cases, of one partition after the other; return how many."""
         taken = 0
+        stuck = self._stuck.now(time.monotonic())
         for number in self._pace.order(self._checkpoints):
             checkpoint = self._checkpoints[number]
             if checkpoint is None:
                 continue
-            found = self._view.due(number, checkpoint, now, limit - taken + len(self._stuck))
-            due = [case_id for case_id in found if case_id not in self._stuck][: limit - taken]
+            found = self._view.due(number, checkpoint, now, limit - taken + len(stuck))
+            due = [case_id for case_id in found if case_id not in stuck][: limit - taken]
             if due:
                 inboxes[number].due = due
                 taken += len(due)
@@ -230,6 +231,7 @@ class EscalationHandler:
     def _decide(
         self,
         inbox: Inbox,
+        ledgers: Mapping[int, Ledger],
         ledger: Ledger,
         now: int,
         outputs: list[Output],
@@ -237,7 +239,9 @@ class EscalationHandler:
     ) -> None:
         for message, event in inbox.records:
             try:
-                self._take(event, ledger, now)
+                self._take(event, ledgers, ledger, now)
+            except Transient:  # the view is away: nothing is wrong with the record
+                raise
             except Poison as too_large:
                 outputs.append(self._feedback_sieve.bury(message, too_large, now))
                 buried[source_of(message)] += 1
@@ -247,23 +251,25 @@ class EscalationHandler:
                 outputs.append(self._feedback_sieve.bury(message, poison, now))
                 buried[source_of(message)] += 1
         for case_id in inbox.due:
-            self._fire(case_id, ledger, now)
+            self._attempt(self._fire, case_id, ledger, now)
         for case_id in inbox.audited:
-            self._auditor.repair(case_id, ledger, now)
+            self._attempt(self._auditor.repair, case_id, ledger, now)
 
-    def _take(self, event: Received, ledger: Ledger, now: int) -> None:
+    def _take(
+        self, event: Received, ledgers: Mapping[int, Ledger], ledger: Ledger, now: int
+    ) -> None:
         key = key_of(event)
         if isinstance(event, EraseCustomer):
             ledger.decide(key, EraseIn(event, ledger.erased_at(key)), now)
         elif isinstance(event, CaseCommand):
-            load = self._load(ledger) if event.kind in BY_LOAD else {}
+            load = self._load(ledgers) if event.kind in BY_LOAD else {}
             ledger.decide(key, CommandIn(event, load), now)
         elif not ledger.knows(event.feedback.feedback_id):
             ledger.decide(key, FeedbackIn(event, ledger.erased_at(key)), now)
         else:
             self._meter.duplicate(event.feedback.channel)
 
-    def _load(self, ledger: Ledger) -> dict[str, int]:
+    def _load(self, ledgers: Mapping[int, Ledger]) -> dict[str, int]:
         """Return how many live cases people have, by ``name/severity``, in all partitions.
 
         What the decisions before this one gave somebody in the same transaction counts as well.
@@ -274,19 +280,26 @@ class EscalationHandler:
             if checkpoint is not None:
                 for (name, severity), count in self._view.load(number, checkpoint).items():
                     load[f"{name}/{severity}"] += count
-        load.update(ledger.given())
+        for ledger in ledgers.values():
+            load.update(ledger.given())
         return load
 
-    def _fire(self, case_id: str, ledger: Ledger, now: int) -> None:
-        """Let the due timers of a case fire; a bug in one case must not stop all the others."""
-        key = record_key_of_case(case_id)
+    def _attempt(
+        self, of: Callable[[str, Ledger, int], None], case_id: str, ledger: Ledger, now: int
+    ) -> None:
+        """Do what nobody has asked for; a bug in one case must not stop all the others."""
         try:
-            if ledger.decide(key, TimerIn(case_id), now) == Decision.NOTHING:
-                ledger.refresh(key, case_id)
+            of(case_id, ledger, now)
         except Exception:
-            log.exception("a timer cannot fire; it is tried again after a restart", case_id=case_id)
+            log.exception("a timer cannot fire; it is tried again in a while", case_id=case_id)
             self._meter.stuck_timer()
-            self._stuck.add(case_id)
+            self._stuck.add(case_id, time.monotonic())
+
+    def _fire(self, case_id: str, ledger: Ledger, now: int) -> None:
+        """Let the due timers of a case fire."""
+        key = record_key_of_case(case_id)
+        if ledger.decide(key, TimerIn(case_id), now) == Decision.NOTHING:
+            ledger.refresh(key, case_id)
 
     def _committed(self, ledgers: Mapping[int, Ledger], delivered: Delivered, now: int) -> None:
         """Let the view follow what was committed. When that fails, the next read notices."""

@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Message
 
+from services.escalation.domain.bounds import MAX_COMMAND_BYTES
 from shared.errors import Poison, PoisonReason
 from shared.events import CaseCommand, CommandKind, EraseCustomer, FeedbackClassified
-from shared.ids import record_key_of_case
-
-MAX_COMMAND_BYTES = 50_000
-"""Events carry a command's note beside the whole case: together they must fit a record."""
+from shared.ids import is_record_key, record_key_of_case
 
 Order = CaseCommand | EraseCustomer
 """What comes by ``case.commands``."""
@@ -53,6 +51,12 @@ def key_of_order(message: Message, command: Order) -> str:
     """Return the record key of the customer that a command concerns; Poison when it is unusable."""
     if len(message.value() or b"") > MAX_COMMAND_BYTES:
         raise Poison(PoisonReason.TOO_LARGE, f"command of more than {MAX_COMMAND_BYTES} bytes")
+    if isinstance(command, EraseCustomer) and not is_record_key(command.record_key, command.tenant):
+        # Its mark stands in case.state under this key: there must be no case under it.
+        why = (
+            f"{command.record_key[:200]!r} is not the record key of a customer of {command.tenant}"
+        )
+        raise Poison(PoisonReason.BAD_SCHEMA, why)
     try:
         return key_of(command)
     except ValueError as error:

@@ -82,10 +82,11 @@ class Meter:
         self._metrics.audited.set(now / 1000)
 
     def _event(self, event: CaseEvent) -> None:
-        case = event.case
+        case, metrics = event.case, self._metrics
+        if event.kind is CaseEventKind.COMMAND_REFUSED:  # by a case, or because there is none
+            metrics.commands_refused.labels(event.refusal).inc()
         if case is None:
             return
-        metrics = self._metrics
         severity = case.severity
         late_s = max(0, event.recorded_at - event.at) / 1000
         since_opening_s = (event.recorded_at - case.opened_at) / 1000
@@ -106,8 +107,6 @@ class Meter:
                 metrics.followup_lateness.observe(late_s)
             case CaseEventKind.FOLLOW_UP_MISSED:
                 metrics.sla_breaches.labels(severity, "follow_up").inc()
-            case CaseEventKind.COMMAND_REFUSED:
-                metrics.commands_refused.labels(event.refusal).inc()
             case CaseEventKind.REPAIRED:
                 metrics.audit_failures.inc()
             case _:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 JUMP_S = 60.0
 HOLD_S = 60.0
+AGAIN_S = 60.0
 
 
 class JumpGuard:
@@ -106,3 +107,25 @@ class Pace:
         """Tell how many timers of ``limit`` the transaction takes that began at ``now_s``."""
         self._full_since = now_s if self.behind and count >= limit else None
         self.behind = count >= limit
+
+
+class Stuck:
+    """Cases that cannot be decided on when they are due: each is left alone for a minute at a time.
+
+    So they keep nobody waiting, and go on by themselves when what was wrong has gone: a policy was
+    edited, or a command has changed the case.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def add(self, case_id: str, now_s: float) -> None:
+        """Leave a case alone from now on."""
+        self._until.pop(case_id, None)  # the earliest one stays the first
+        self._until[case_id] = now_s + AGAIN_S
+
+    def now(self, now_s: float) -> Collection[str]:
+        """Return the cases that are left alone still."""
+        while self._until and next(iter(self._until.values())) <= now_s:
+            del self._until[next(iter(self._until))]
+        return self._until.keys()
