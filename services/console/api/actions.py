@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from services.console.api import bodies
 from services.console.api.bodies import Because, Body, Remark
 from services.console.tokens import Role
-from shared.events import Case, CommandKind, Reason, Severity, Solution, Verdict
+from shared.events import Case, CommandKind, Kind, Reason, Severity, Solution, Verdict
 from shared.ids import record_key_of_case
 
 SEVERITIES = (
     Severity.LOW, Severity.MEDIUM, Severity.UNDETERMINED, Severity.HIGH, Severity.CRITICAL,
 )  # fmt: skip
 """From the lowest to the highest, as the engine compares them."""
+
+_THANKED = frozenset({Kind.PRAISE, Kind.SUGGESTION})
+"""Of what is low and of such a kind the engine asks no more than thanks."""
 
 EXAMPLE_CASE = "acme:4f6ad8be1b8f6a7f0c2f8a4f5e0d3c21:9c1f0a2b3d4e"
 _OTHER_CASE = "acme:4f6ad8be1b8f6a7f0c2f8a4f5e0d3c21:0d1e2f3a4b5c"
@@ -187,7 +190,7 @@ ACTIONS: Sequence[Action] = (
         "correct-severity",
         CommandKind.CORRECT_SEVERITY,
         bodies.Corrected,
-        "Say how grave the case is; downwards needs a lead",
+        "Say how grave the case is; downwards, or that it is no complaint, needs a lead",
         bodies.Corrected(severity=Severity.HIGH, reasons=(Reason.FINANCIAL_LOSS,)),
     ),
     Action(
@@ -215,7 +218,8 @@ def role_needed(action: Action, body: Body, case: Case) -> Role:
     """Return who may do ``action`` with this body to this case."""
     if isinstance(body, bodies.Corrected):
         lower = SEVERITIES.index(body.severity) < SEVERITIES.index(case.severity)
-        return Role.LEAD if lower else action.role
+        waved_off = case.kind not in _THANKED and body.kind in _THANKED
+        return Role.LEAD if lower or waved_off else action.role
     if isinstance(body, bodies.Merged) and _key(body.into) != case.record_key:
         return Role.LEAD
     return action.role

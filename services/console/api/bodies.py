@@ -24,7 +24,7 @@ from shared.events import (
 )
 
 Text = Annotated[str, Meta(min_length=1, max_length=4000, pattern=r"\S")]
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$(?!\n)")]
 Ms = Annotated[int, Meta(ge=0, le=2**53, description="Milliseconds since the Unix epoch, UTC.")]
 Seq = Annotated[int, Meta(ge=1, le=2**53)]
 

@@ -140,6 +140,19 @@ def read_key(request: web.Request) -> str | None:
     return given
 
 
+def read_record_key(request: web.Request) -> str:
+    """Return the customer that the path names.
+
+    Raises:
+        Problem: it is no record key. A case id is none: it would name a customer whom nobody has.
+    """
+    given = request.match_info["record_key"]
+    parts = given.split(":")
+    if len(parts) != 2 or not all(parts):
+        raise Problem("invalid", "expected tenant:customer, as case ids begin", field="record_key")
+    return given
+
+
 def cursor_of(place: Place) -> str:
     """Return a place as an opaque cursor."""
     raw = msgspec.json.encode(place)

@@ -17,7 +17,8 @@ class Reading:
 
     Args:
         at_once: most that run at a time; the others wait their turn.
-        timeout_s: how long a request waits; the work it began goes on and keeps its place.
+        timeout_s: how long a request waits; the work it began goes on and keeps its place. What has
+            not begun by then is never done: nobody waits for it, and others do.
     """
 
     def __init__(self, name: str, at_once: int, timeout_s: float) -> None:
@@ -32,18 +33,27 @@ class Reading:
         Raises:
             Problem: it does not return in time.
         """
-        task = asyncio.get_running_loop().create_task(self._placed(work))
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout_s
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise Problem("unavailable", "too many others are reading; ask again later") from error
+        task = loop.create_task(self._placed(work))
         self._begun.add(task)
         task.add_done_callback(self._end)
         try:
-            return await asyncio.wait_for(asyncio.shield(task), self._timeout_s)
+            return await asyncio.wait_for(asyncio.shield(task), deadline - loop.time())
         except TimeoutError as error:
             text = f"reading takes longer than {self._timeout_s:g} s; it goes on, so ask again"
             raise Problem("unavailable", text) from error
 
     async def _placed(self, work: Callable[[], T]) -> T:
-        async with self._places:
+        try:
             return await in_daemon(work, self._name)
+        finally:
+            self._places.release()
 
     def _end(self, task: asyncio.Task[object]) -> None:
         self._begun.discard(task)

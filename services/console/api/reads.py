@@ -24,6 +24,7 @@ from services.console.api.query import (
     cursor_of,
     place_of,
     read_query,
+    read_record_key,
 )
 from services.console.api.reading import Reading
 from services.console.api.routes import Route
@@ -82,7 +83,7 @@ class Reads:
             ),
             Route(
                 "get_erasure", "GET", "/customers/{record_key}/erasure", Role.ADMIN, "read",
-                "Get what is left of a customer", self._erasure, {200: ErasureStatus},
+                "Get what is left of a customer", self._erasure, {200: ErasureStatus}, ("invalid",),
             ),
         )  # fmt: skip
 
@@ -150,7 +151,7 @@ class Reads:
         return answer(status_of(case, request.match_info["command_id"]))
 
     async def _erasure(self, request: web.Request, _: Caller) -> web.Response:
-        key = request.match_info["record_key"]
+        key = read_record_key(request)
         return answer(erasure_of(key, await self.customer(key)))
 
 

@@ -17,7 +17,7 @@ from services.console.api.actions import ACTIONS, Action, role_needed
 from services.console.api.answers import CommandStatus, ErasureStatus, answer, of_case
 from services.console.api.bodies import Body, Erasure
 from services.console.api.problems import Problem, refused
-from services.console.api.query import read_body, read_expected, read_key
+from services.console.api.query import read_body, read_expected, read_key, read_record_key
 from services.console.api.reads import Reads, erasure_of, status_of
 from services.console.api.routes import PREFIX, Route
 from services.console.ports import Commands
@@ -30,6 +30,9 @@ from shared.events import Case, CaseCommand, EraseCustomer
 
 MAX_KEYS = 10_000
 """How many idempotency keys a process remembers with what they were used for."""
+
+_APART = "-"
+"""In the id of a command, between what stands for its key and what stands for its meaning."""
 
 _HEADERS = {
     "Idempotency-Key": "Sent again under the same key, a command counts once. Without it one is made, "
@@ -78,7 +81,8 @@ class Writes:
         ]  # fmt: skip
         erase = Route(
             "erase", "POST", "/customers/{record_key}/erase", Role.ADMIN, "command",
-            "Erase all that is kept of a customer", self._erase, {202: ErasureStatus},
+            "Erase the cases of a customer (`tocsin erase` removes what else is kept)",
+            self._erase, {202: ErasureStatus},
             ("unreadable", "too_slow", "too_large", "wrong_media_type", "legal_hold",
              "missing", "invalid", "key_reused"),
             body=Erasure, example=Erasure(reason="Asked for it on 3 May."),
@@ -94,8 +98,10 @@ class Writes:
         key = read_key(request) or uuid.uuid4().hex
         case = await self._reads.case(request.match_info["case_id"])
         _check_role(role_needed(action, body, case), caller)
-        command = self._command(action, body, case, caller, key, expected, number)
-        self._used.check(command.command_id, _meaning(request, body))
+        named = _command_id(case.tenant, caller, key, _meaning(request, body))
+        command = self._command(action, body, case, caller, named, expected, number)
+        self._used.check(named)
+        _check_key(case, named)
         told = {"Idempotency-Key": key, "Location": _status_url(command)}
         if not is_settled(case, command.command_id):
             if expected is not None and expected < case.case_seq:
@@ -114,12 +120,12 @@ class Writes:
         body: Body,
         case: Case,
         caller: Caller,
-        key: str,
+        command_id: str,
         expected: int | None,
         number: int | None,
     ) -> CaseCommand:
         bare = CaseCommand(
-            command_id=_command_id(case.tenant, caller, key),
+            command_id=command_id,
             tenant=case.tenant,
             case_id=case.case_id,
             kind=action.kind,
@@ -133,23 +139,21 @@ class Writes:
     async def _erase(self, request: web.Request, caller: Caller) -> web.Response:
         body = await read_body(request, Erasure)
         key = read_key(request) or uuid.uuid4().hex
-        record_key = request.match_info["record_key"]
-        tenant, separator, customer = record_key.partition(":")
-        if not (tenant and separator and customer):
-            raise Problem("invalid", "expected tenant:customer", field="record_key")
+        record_key = read_record_key(request)
+        tenant = record_key.partition(":")[0]
         found = await self._reads.customer(record_key)
         held = erasure_of(record_key, found).held
         if held:
             raise Problem("legal_hold", f"a legal hold is on {', '.join(held)}")
         command = EraseCustomer(
-            command_id=_command_id(tenant, caller, key),
+            command_id=_command_id(tenant, caller, key, _meaning(request, body)),
             tenant=tenant,
             record_key=record_key,
             actor=caller.name,
             at=self._clock.now_ms(),
             reason=body.reason,
         )
-        self._used.check(command.command_id, _meaning(request, body))
+        self._used.check(command.command_id)
         await self._send(command, key)
         told = {
             "Idempotency-Key": key,
@@ -174,31 +178,50 @@ class _Used:
     """What idempotency keys were used for, as far as this process remembers."""
 
     def __init__(self) -> None:
-        self._meanings: OrderedDict[str, bytes] = OrderedDict()
+        self._meanings: OrderedDict[str, str] = OrderedDict()
 
-    def check(self, command_id: str, meaning: bytes) -> None:
+    def check(self, command_id: str) -> None:
         """Raise a ``Problem`` if a key is used for a second request that is not the first one."""
-        known = self._meanings.setdefault(command_id, meaning)
-        self._meanings.move_to_end(command_id)
+        used, _, meaning = command_id.partition(_APART)
+        known = self._meanings.setdefault(used, meaning)
+        self._meanings.move_to_end(used)
         if len(self._meanings) > MAX_KEYS:
             self._meanings.popitem(last=False)
         if known != meaning:
-            raise Problem(
-                "key_reused",
-                "a key stands for one request: its address and its body",
-                field="Idempotency-Key",
-                command_id=command_id,
-            )
+            raise _reused(command_id)
 
 
-def _meaning(request: web.Request, body: msgspec.Struct) -> bytes:
+def _check_key(case: Case, command_id: str) -> None:
+    """Raise a ``Problem`` if the case shows that its key was used for another request.
+
+    So it is noticed by another process as well, or after a restart.
+    """
+    used = command_id.partition(_APART)[0] + _APART
+    if any(known.startswith(used) and known != command_id for known in case.commands):
+        raise _reused(command_id)
+
+
+def _reused(command_id: str) -> Problem:
+    return Problem(
+        "key_reused",
+        "a key stands for one request: its address and its body",
+        field="Idempotency-Key",
+        command_id=command_id,
+    )
+
+
+def _meaning(request: web.Request, body: msgspec.Struct) -> str:
     """Return what tells two requests apart: of one length, however much they say."""
     said = request.path.encode() + b"\n" + msgspec.json.encode(body)
-    return hashlib.blake2b(said, digest_size=16).digest()
+    return hashlib.blake2b(said, digest_size=8).hexdigest()
 
 
-def _command_id(tenant: str, caller: Caller, key: str) -> str:
-    return ids.digest(tenant, "api-command", caller.name, key)
+def _command_id(tenant: str, caller: Caller, key: str, meaning: str) -> str:
+    """Return an id of a key and of what is meant by it.
+
+    Of the key alone, a second request under it would pass for the first one, and be answered as done.
+    """
+    return ids.digest(tenant, "api-command", caller.name, key) + _APART + meaning
 
 
 def _status_url(command: CaseCommand) -> str:

@@ -34,7 +34,10 @@ from shared.events import (
 )
 from tests.unit.escalation.world import T0, World
 
-INTERNAL = {CommandKind.ABSORB, CommandKind.ABSORBED, CommandKind.FORWARD, CommandKind.AUDIT}
+INTERNAL = {
+    CommandKind.ABSORB, CommandKind.ABSORBED, CommandKind.FORWARD, CommandKind.FORGET,
+    CommandKind.AUDIT,
+}  # fmt: skip
 BASE: Mapping[str, Given] = {
     "command_id": "c1", "tenant": "acme", "case_id": "acme:c:000000000000", "actor": "ada",
     "kind": "note", "at": When(T0),

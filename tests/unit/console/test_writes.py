@@ -12,6 +12,7 @@ from services.console.api.actions import ACTIONS, SEVERITIES, Action
 from services.console.api.problems import CODES
 from services.escalation.domain.severity import RANK
 from shared.events import (
+    Case,
     CaseCommand,
     CommandKind,
     EraseCustomer,
@@ -23,7 +24,8 @@ from tests.unit.console.rig import NOW, TOKEN, Site, case, play
 CASE = case()
 AT = f"/cases/{CASE.case_id}/"
 INTERNAL = {
-    CommandKind.ABSORB, CommandKind.ABSORBED, CommandKind.FORWARD, CommandKind.AUDIT,
+    CommandKind.ABSORB, CommandKind.ABSORBED, CommandKind.FORWARD, CommandKind.FORGET,
+    CommandKind.AUDIT,
 }  # fmt: skip
 
 
@@ -119,6 +121,29 @@ def test_a_key_does_not_stand_for_two_requests() -> None:
         assert len(site.worker.sent) == 1
 
     play(scenario, [CASE])
+
+
+def test_a_second_request_under_a_key_is_not_told_done_by_a_console_that_was_restarted() -> None:
+    known: list[Case] = []
+
+    async def before(site: Site) -> None:
+        done = await site.post(AT + "note", {"note": "x"}, Idempotency_Key="k")
+        known.append(msgspec.convert(done.body, Case))
+
+    async def after(site: Site) -> None:
+        again = await site.post(AT + "note", {"note": "x"}, Idempotency_Key="k")
+        assert (again.status, again.body["case_seq"]) == (200, 5)
+        other = await site.post(AT + "hold", {"note": "x"}, "lead", Idempotency_Key="k")
+        assert other.status == 200  # the key of another name
+        for path in ("acknowledge", "investigate"):
+            second = await site.post(AT + path, Idempotency_Key="k")
+            assert (second.status, second.body["code"]) == (422, "key_reused")
+        [command] = site.worker.sent
+        assert isinstance(command, CaseCommand)
+        assert command.kind is CommandKind.HOLD
+
+    play(before, [CASE])
+    play(after, known)
 
 
 @pytest.mark.parametrize("key", ["", "a b", "ü", "x" * 201])
@@ -331,13 +356,40 @@ def test_a_legal_hold_forbids_an_erasure() -> None:
     play(scenario, [msgspec.structs.replace(CASE, legal_hold="claim 1")])
 
 
-@pytest.mark.parametrize("key", ["acme", "acme:", ":c1"])
+@pytest.mark.parametrize("key", ["acme", "acme:", ":c1", CASE.case_id])
 def test_a_customer_has_a_key_of_two_parts(key: str) -> None:
     async def scenario(site: Site) -> None:
+        asked = await site.get(f"/customers/{key}/erasure", "admin")
         bad = await site.post(f"/customers/{key}/erase", {"reason": "x"}, "admin")
+        assert (asked.status, asked.body["field"]) == (422, "record_key")
         assert (bad.status, bad.body["field"]) == (422, "record_key")
+        assert not site.worker.sent
 
-    play(scenario)
+    play(scenario, [CASE])
+
+
+def test_only_a_lead_may_say_that_a_complaint_is_none() -> None:
+    async def scenario(site: Site) -> None:
+        for kind in ("praise", "suggestion"):
+            body = {"severity": "medium", "kind": kind}
+            refused = await site.post(AT + "correct-severity", body)
+            assert (refused.status, refused.body["code"]) == (403, "not_allowed")
+        assert not site.worker.sent
+        assert (await site.post(AT + "correct-severity", body, "lead")).status == 200
+        body = {"severity": "medium", "kind": "question"}
+        assert (await site.post(AT + "correct-severity", body)).status == 200
+
+    play(scenario, [CASE])
+
+
+def test_a_name_has_no_line_break_behind_it() -> None:
+    async def scenario(site: Site) -> None:
+        for name in ("jane\n", "\njane", "ja\nne"):
+            bad = await site.post(AT + "assign", {"assignee": name})
+            assert (bad.status, bad.body["field"]) == (422, "assignee")
+        assert (await site.post(AT + "assign", {"assignee": "jane d."})).status == 200
+
+    play(scenario, [CASE])
 
 
 def test_no_token_is_in_what_is_sent() -> None:
