@@ -85,6 +85,8 @@ def repair(draft: Draft, policy: Policy) -> None:
     wrong = violation(draft.case)
     if not wrong:
         raise Refuse(Refusal.INVALID, "nothing is wrong with the case")
+    if draft.case.state is CaseState.OPEN and not _has_step(draft.case):
+        escalation.cancel_without_steps(draft, policy)
     draft.emit(
         CaseEventKind.REPAIRED,
         Cause.AUDIT,

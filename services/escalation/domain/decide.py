@@ -15,6 +15,7 @@ from services.escalation.domain import (
     acknowledge,
     assignment,
     audit,
+    bounds,
     clocks,
     commands,
     escalation,
@@ -250,7 +251,8 @@ def _erase(
     policy: Policy,
 ) -> Decision:
     """Forget all cases of a customer, unless one is held for a reason of law: that one says so."""
-    if erased_at is not None and erased_at >= command.at:
+    asked_at = bounds.asked_at(command.at, now)
+    if erased_at is not None and erased_at >= asked_at:
         return Decision.NOTHING
     held = next((cases[name] for name in sorted(cases) if cases[name].legal_hold), None)
     if held is not None:
@@ -263,7 +265,7 @@ def _erase(
         tenant=command.tenant,
         record_key=command.record_key,
         actor=command.actor,
-        erased_at=max(now, command.at),
+        erased_at=max(now, asked_at),
         reason=command.reason,
         cases=tuple(sorted(cases)),
     )

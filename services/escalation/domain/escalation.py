@@ -122,6 +122,12 @@ def cancel(draft: Draft) -> None:
         move(draft, status=EscalationStatus.CANCELLED)
 
 
+def cancel_without_steps(draft: Draft, policy: Policy) -> None:
+    """Stop a run that cannot go on: by its severity now, which was lowered, nobody is notified."""
+    if is_waiting(draft.case) and not policy.plan_for(draft.case).steps:
+        cancel(draft)
+
+
 def is_capped(draft: Draft, policy: Policy) -> bool:
     """Tell whether this run has had all its epochs or all its time."""
     stands = draft.case.escalation

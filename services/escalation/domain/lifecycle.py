@@ -305,12 +305,12 @@ def snooze_over(draft: Draft, policy: Policy, due_at: int | None, cause: Cause) 
     """Take the ladder up again: from step 1 in a new epoch, or the acknowledgement's expiry."""
     if not wake(draft):
         return
+    escalation.cancel_without_steps(draft, policy)
     draft.emit(CaseEventKind.SNOOZE_OVER, cause, at=due_at, targets=clocks.owners(draft))
     stands = draft.case.escalation
     if draft.case.state is CaseState.OPEN and escalation.is_waiting(draft.case):
-        if policy.plan_for(draft.case).steps:
-            again = msgspec.structs.replace(stands, epoch=stands.epoch + 1, step=1, rounds=0)
-            escalation.begin_epoch(draft, policy, Cause.SNOOZE_OVER, again, at=due_at)
+        again = msgspec.structs.replace(stands, epoch=stands.epoch + 1, step=1, rounds=0)
+        escalation.begin_epoch(draft, policy, Cause.SNOOZE_OVER, again, at=due_at)
     elif draft.case.state in Case.UNRESOLVED and not draft.case.backfilled:
         acknowledge.renew(draft, policy)
 

@@ -103,21 +103,25 @@ def absorb(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     if (why := _why_not(draft.case, loser)) is not None:
         draft.send(_answer(command, loser.case_id, ": ".join(why), draft.now))
         raise Refuse(*why)
-    opened_at, waits = bounds.past(loser.opened_at, draft.now), loser.waiting_since
-    if waits is not None:
-        waits = bounds.past(waits, draft.now)
-    _take_over(
-        draft, policy, msgspec.structs.replace(loser, opened_at=opened_at, waiting_since=waits)
+    now, waits = draft.now, loser.waiting_since
+    loser = msgspec.structs.replace(
+        loser,
+        opened_at=bounds.past(loser.opened_at, now, bounds.MAX_AGE_OF_CASE),
+        waiting_since=None if waits is None else bounds.past(waits, now),
     )
+    _take_over(draft, policy, loser)
 
 
 def unknown_survivor(command: CaseCommand, now: int) -> CaseCommand | None:
     """Return the answer to another case that hands something over to one that does not exist."""
+    loser = None
     if command.kind is CommandKind.ABSORB and command.case is not None:
-        return _answer(command, command.case.case_id, Refusal.UNKNOWN_CASE, now)
-    if command.kind is CommandKind.FORWARD and command.into:
-        return _answer(command, command.into, Refusal.UNKNOWN_CASE, now)
-    return None
+        loser = command.case.case_id
+    elif command.kind is CommandKind.FORWARD:
+        loser = command.into
+    if loser is None or not bounds.is_case_id(loser):  # an answer needs somebody to go to
+        return None
+    return _answer(command, loser, Refusal.UNKNOWN_CASE, now)
 
 
 def absorbed(draft: Draft, policy: Policy, command: CaseCommand) -> None:
@@ -155,18 +159,18 @@ def _survivor(cases: Mapping[str, Case], into: str) -> Case:
 
 def _hand_over(draft: Draft, command: CaseCommand, into: str) -> None:
     case = draft.case
-    draft.send(
-        CaseCommand(
-            command_id=ids.digest(case.tenant, "absorb", case.case_id, into, str(case.case_seq)),
-            tenant=case.tenant,
-            case_id=into,
-            kind=CommandKind.ABSORB,
-            actor=SYSTEM,
-            at=draft.now,
-            case=msgspec.structs.replace(case, **_UNSAID),
-            into=case.case_id,
-        )
+    absorb = CaseCommand(
+        command_id=ids.digest(case.tenant, "absorb", case.case_id, into, str(case.case_seq)),
+        tenant=case.tenant,
+        case_id=into,
+        kind=CommandKind.ABSORB,
+        actor=SYSTEM,
+        at=draft.now,
+        case=msgspec.structs.replace(case, **_UNSAID),
+        into=case.case_id,
     )
+    bounds.check_handed_over(absorb)
+    draft.send(absorb)
     _become(draft, into)
     _say_merged(draft, command)
 
