@@ -77,17 +77,33 @@ class Rebuilder:
             )
         topic_ids = self._cluster.topic_ids([self._state, self._outcomes])
         found = self._view.checkpoint(partition)
-        reason = self._unusable(found, topic_ids)
+        ends = self._cluster.ends([Partition(one, partition) for one in topic_ids])
+        reason = self._unusable(found, topic_ids) or self._ahead(partition, found, ends)
         if reason is None and found is not None:
             start = found
         else:
+            if found is not None and found.former:
+                self._view.forget(partition, found.former)
             start = self._fresh(found, topic_ids)
             self._metrics.view_rebuilds.labels(reason or "lost").inc()
             log.warning("rebuilding the view", partition=partition, reason=reason)
-        done = self._replay(partition, found, start, interrupted)
-        if done is not None and found is not None and found.epoch != done.epoch:
-            self._view.forget(partition, found.epoch)
-        return done
+        done = self._replay(partition, found, start, ends, interrupted)
+        if done is None or not done.former:
+            return done
+        self._view.forget(partition, done.former)
+        clean = msgspec.structs.replace(done, former=0)
+        self._write(partition, done, clean, Changes())
+        return clean
+
+    def _ahead(
+        self, partition: int, found: Checkpoint | None, ends: Mapping[Partition, int]
+    ) -> str | None:
+        """Tell whether a view knows what Kafka does not: it has lost the end of a topic."""
+        if found is None:
+            return None
+        state, outcomes = Partition(self._state, partition), Partition(self._outcomes, partition)
+        behind = found.state_offset > ends[state] or found.outcomes_offset > ends[outcomes]
+        return "ahead" if behind else None
 
     def _unusable(self, found: Checkpoint | None, topic_ids: Mapping[str, str]) -> str | None:
         if found is None:
@@ -108,6 +124,7 @@ class Rebuilder:
             outcomes_topic=topic_ids[self._outcomes],
             outcomes_offset=0,
             at=now,
+            former=found.epoch if found else 0,
         )
 
     def _replay(
@@ -115,13 +132,13 @@ class Rebuilder:
         partition: int,
         stored: Checkpoint | None,
         start: Checkpoint,
+        ends: Mapping[Partition, int],
         interrupted: Callable[[], bool],
     ) -> Checkpoint | None:
         """Read and decode the next batch while the last one is written."""
         state, outcomes = Partition(self._state, partition), Partition(self._outcomes, partition)
         starts = {state: start.state_offset, outcomes: start.outcomes_offset}
         reached, expected = start, stored  # as it will be once what was handed over is written
-        ends = self._cluster.ends(list(starts))
         with ThreadPoolExecutor(1, "view-writer") as writer:
             written: Future[None] | None = None
             for records in _batches(read_to_end(self._client, starts, ends, interrupted)):

@@ -27,6 +27,8 @@ from shared.events import (
     Struct,
 )
 from shared.metrics import Metrics
+from shared.streams.reader import Cluster
+from shared.streams.records import Partition
 from tests.contract.views import NOW, case
 from tests.services import Installation, wait_for
 
@@ -69,6 +71,7 @@ class Log:
 
     def _is_there(self) -> bool:
         try:
+            Cluster(self.client).ends([Partition(one, ME) for one in (self.state, self.outcomes)])
             return self.rebuilder.bring_up(OTHER, never) is not None
         except Transient:  # made a moment ago: no broker leads them yet
             return False
@@ -188,6 +191,50 @@ def test_an_old_checkpoint_is_not_trusted(log: Log) -> None:
     assert after.epoch > before.epoch
     assert list(log.held("c1")) == [case("c1").case_id]
     assert log.rebuilds("too_old") == 1
+
+
+def test_a_view_that_knows_what_kafka_has_lost_is_not_trusted(log: Log) -> None:
+    """Kafka came back without its last seconds, Redis with them: the log is what counts."""
+    log.cases(case("c1"))
+    before = log.bring_up()
+    ahead = msgspec.structs.replace(before, state_offset=before.state_offset + 1)
+    assert log.view.apply(ME, before, ahead, Changes(cases=[case("c2")]))
+    after = log.bring_up()
+    assert (after.state_offset, list(log.held("c1", "c2"))) == (1, [case("c1").case_id])
+    assert log.rebuilds("ahead") == 1
+
+
+def test_what_a_killed_rebuild_was_to_replace_is_deleted_by_the_next(log: Log) -> None:
+    """The first one ends after its first write: the old keys would stay for good."""
+    log.cases(*(case(f"d{number}", due=NOW) for number in range(3 * BATCH)))
+    before = log.bring_up()
+    log.clock.advance(MAX_AGE_MS / 1_000 + 1)
+    forgotten: list[int] = []
+    real, written = log.view.apply, itertools.count()
+
+    def forget(partition: int, epoch: int) -> None:
+        forgotten.append(epoch)
+
+    log.view.forget = forget  # type: ignore[method-assign]
+
+    def apply(
+        partition: int, expected: Checkpoint | None, new: Checkpoint, changes: Changes
+    ) -> bool:
+        if next(written) > 0:
+            raise Transient("killed")
+        return real(partition, expected, new, changes)
+
+    log.view.apply = apply  # type: ignore[method-assign]
+    with pytest.raises(Transient, match="killed"):
+        log.bring_up()
+    assert forgotten == []
+    log.view.apply = real  # type: ignore[method-assign]
+    done = log.bring_up()
+    assert (forgotten, done.former) == ([before.epoch], 0)
+    assert log.view.checkpoint(ME) == done
+    assert len(log.view.due(ME, done, NOW, 10 * BATCH)) == 3 * BATCH
+    log.bring_up()
+    assert forgotten == [before.epoch]
 
 
 def test_who_is_interrupted_leaves_a_view_that_is_brought_up_again(log: Log) -> None:
