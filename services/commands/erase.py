@@ -15,7 +15,7 @@ import msgspec
 from services.commands.common import as_json, line, loaded
 from services.commands.erasing import Remains, Searcher, Traces, links_of, mark_of, remove
 from shared import topics
-from shared.errors import Misconfigured
+from shared.errors import Misconfigured, Transient
 from shared.events import Case, CustomerErased, Struct
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ class Receipt(Struct, frozen=True, omit_defaults=False):
     """What became of an erasure. ``mark`` is what no replay gets past; None: nothing was done.
 
     ``held`` are the cases under a legal hold, ``taken_over`` those of other customers into which one of
-    this customer was merged: they keep what it said.
+    this customer was merged: what came with it is taken out there, unless that one is held, and stays in
+    their events for as long as ``case.events`` keeps them.
     """
 
     record_key: str
@@ -78,7 +79,8 @@ def command(
 
     Cases go from case.state and from the view, and what was received until now opens none again. Dead
     letters, corrections, links of identifiers and what intake remembers go as well. What cannot be
-    removed is named, with the time when it is gone. Run again, it does what was left. Exit code 1: a
+    removed is named, with the time when it is gone. Run again, it does what was left. What the customer
+    had under an identifier that was linked later goes first, with a receipt of its own. Exit code 1: a
     case is under a legal hold, and nothing was erased.
     """
     from services.commands.cases_send import Desk
@@ -88,21 +90,40 @@ def command(
     owner = _owner(settings, record_key, email, case_id)
     desk = Desk(settings)
     client = connect(settings.redis.url, settings.redis.timeout_s)
-    before = desk.customer(owner).cases[owner]
-    searcher = Searcher(settings, client, owner)
+    before = _before(settings, desk, owner)
+    searchers = {key: Searcher(settings, client, key) for key in before}
     if dry_run or not yes:
-        planned = _receipt(owner, None, before, searcher.look(), len(before))
-        _tell(planned, as_json and dry_run, to_err=not dry_run)
-        _end_if_held(planned.held)
+        for key, cases in before.items():
+            planned = _receipt(key, None, cases, searchers[key].look(), len(cases))
+            _tell(planned, as_json and dry_run, to_err=not dry_run)
+        for cases in before.values():
+            _end_if_held(_held(cases))
         if dry_run:
             return
         click.confirm("Erase it for good?", abort=True, err=True)
-    if not _carried_out(settings, desk, owner, actor, reason):
-        _end_if_held(_held(desk.customer(owner).cases[owner]))
-    found = searcher.look()
-    mark, tombstones = mark_of(settings, owner)
-    remove(settings, client, found)
-    _tell(_receipt(owner, mark, before, found, tombstones), as_json)
+    for key, cases in before.items():
+        if not _carried_out(settings, desk, key, actor, reason):
+            _end_if_held(_held(desk.customer(key).cases[key]))
+            raise Transient("refused for a legal hold that has ended meanwhile; run it again")
+        found = searchers[key].look()
+        mark, tombstones = mark_of(settings, key)
+        remove(settings, client, found)
+        _tell(_receipt(key, mark, cases, found, tombstones), as_json)
+
+
+def _before(settings: Config, desk: Desk, owner: str) -> dict[str, Mapping[str, Case]]:
+    """Return the cases of the customer by record key, in the order in which they are to be erased.
+
+    Cases from before two identifiers were linked stand under a key of their own. What is held comes
+    first, so that nothing goes if it is refused; ``owner`` last, for the links go with it.
+    """
+    from shared.ids import record_key
+
+    tenant, _, customer = owner.partition(":")
+    others = [record_key(tenant, alias) for alias in links_of(settings).aliases_of(customer)]
+    found = {key: desk.customer(key).cases[key] for key in (*others, owner)}
+    keys = sorted(found, key=lambda key: not _held(found[key]))
+    return {key: found[key] for key in keys if found[key] or key == owner}
 
 
 def _owner(settings: Config, record_key: str | None, email: str | None, case_id: str | None) -> str:
@@ -143,7 +164,6 @@ def _carried_out(settings: Config, desk: Desk, owner: str, actor: str, reason: s
     """Have the worker erase the customer; return False when it was refused."""
     from shared.clock import SystemClock
     from shared.commands import CommandSender
-    from shared.errors import Transient
     from shared.events import EraseCustomer
     from shared.topics import Names
 
@@ -235,7 +255,8 @@ def _tell(receipt: Receipt, as_json: bool, *, to_err: bool = False) -> None:
         until = "for good" if one.until is None else f"until {when(one.until)}"
         rows.append(f"  {one.topic} keeps {one.count} records ({one.what}) {until}")
     rows += [
-        f"  {case_id} took a case over, and keeps what it said" for case_id in receipt.taken_over
+        f"  {case_id} took a case over: what came with it goes there as well, unless that one is held"
+        for case_id in receipt.taken_over
     ]
     for row in rows:
         click.echo(printable(row), err=to_err)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Final, cast
@@ -295,8 +296,9 @@ def links_of(settings: Config) -> Links:
             if message.value() is None:
                 links.remove((message.key() or b"").decode())
                 continue
-            link = decoder.decode(message.value())
-            links.add(link.alias, link.customer_key)
+            with suppress(Poison):
+                link = decoder.decode(message.value())
+                links.add(link.alias, link.customer_key)
     return links
 
 

@@ -37,6 +37,10 @@ class Links:
         """Forget a link: its customer was erased."""
         self._customers.pop(alias, None)
 
+    def aliases_of(self, customer_key: str) -> tuple[str, ...]:
+        """Return the pseudonyms that are linked to a customer: it may have been known by them before."""
+        return tuple(alias for alias, key in self._customers.items() if key == customer_key)
+
     def resolve(self, primary: str, verified: Sequence[str]) -> Resolution:
         """Return the customer of an item by the pseudonyms of its identifiers.
 

@@ -207,6 +207,21 @@ def test_it_asks_first_and_says_what_is_wrong(office: Office) -> None:
         assert office.tocsin("erase", *given, "--reason", "x", "--yes").code == 2
 
 
+def test_cases_from_before_an_identifier_was_linked_go_as_well(office: Office) -> None:
+    early, late = office.opened("number"), office.opened("address")
+    link = IdentityLink(alias="number", customer_key="address", at=1, feedback_id="f")
+    office.put(topics.IDENTITY_LINKS, link, "number")
+    office.cases("hold", early.case_id, "--note", "claim 1")
+    words = ("erase", late.record_key, "--reason", "asked for", "--yes", "--json")
+    assert office.tocsin(*words).code == 1
+    assert office.case(late.case_id) is not None
+    office.cases("release", early.case_id)
+    rows = office.tocsin(*words).rows
+    assert [one["record_key"] for one in rows] == [early.record_key, late.record_key]
+    assert [one["mark"]["cases"] for one in rows] == [[early.case_id], [late.case_id]]
+    assert office.case(early.case_id) is office.case(late.case_id) is None
+
+
 def test_what_a_case_of_another_customer_took_over_is_named(office: Office) -> None:
     case, survivor = office.opened("loser"), office.opened("winner")
     office.cases("merge", case.case_id, survivor.case_id)
