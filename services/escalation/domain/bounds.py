@@ -13,7 +13,7 @@ import msgspec
 from services.escalation.domain.calendar import DAY, HORIZON, MINUTE
 from services.escalation.domain.refuse import Refuse
 from shared import ids
-from shared.events import Case, CaseCommand, CommandKind, Refusal
+from shared.events import Case, CaseCommand, CommandKind, FeedbackRef, Refusal
 
 MAX_NAME: Final = 512
 """Bytes of a name or an id in JSON, as many as ingest gives an id characters."""
@@ -47,6 +47,27 @@ _NAMES: Final = ("command_id", "actor", "assignee", "team", "into", "message_id"
 def past(at: int, now: int, age: int = MAX_AGE) -> int:
     """Return ``at`` as far as it can be: not later than ``now``, nor longer ago than ``age``."""
     return max(min(at, now), now - age)
+
+
+def possible(ref: FeedbackRef, now: int) -> FeedbackRef:
+    """Return a reference from another case with times that can be."""
+    return msgspec.structs.replace(
+        ref,
+        received_at=past(ref.received_at, now, MAX_AGE_OF_CASE),
+        asked_at=None if ref.asked_at is None else past(ref.asked_at, now),
+    )
+
+
+def possible_case(case: Case, now: int) -> Case:
+    """Return the snapshot of another customer's case with times that can be."""
+    waits = case.waiting_since
+    return msgspec.structs.replace(
+        case,
+        opened_at=past(case.opened_at, now, MAX_AGE_OF_CASE),
+        waiting_since=None if waits is None else past(waits, now),
+        feedback=tuple(possible(ref, now) for ref in case.feedback),
+        replies=(),
+    )
 
 
 def asked_at(at: int, now: int) -> int:

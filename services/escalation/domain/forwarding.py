@@ -70,9 +70,7 @@ def forwarded(draft: Draft, policy: Policy, command: CaseCommand) -> None:
         raise Refuse(Refusal.MISSING, "feedback")
     if any((one.feedback_id, one.deleted) == (ref.feedback_id, ref.deleted) for one in listed):
         raise Refuse(Refusal.INVALID, f"feedback: {ref.feedback_id} is listed already")
-    if ref.asked_at is not None:
-        asked_at = bounds.past(ref.asked_at, draft.now)
-        ref = msgspec.structs.replace(ref, asked_at=asked_at)
+    ref = bounds.possible(ref, draft.now)
     intake.list_ref(draft, ref)
     if draft.case.state is CaseState.MERGED:
         _mark(draft, ref)

@@ -26,6 +26,7 @@ from shared.events import (
     Cause,
     Clarification,
     ClockKind,
+    EscalationStatus,
     Kind,
     Offer,
     Refusal,
@@ -311,7 +312,7 @@ def snooze_over(draft: Draft, policy: Policy, due_at: int | None, cause: Cause) 
     if draft.case.state is CaseState.OPEN and escalation.is_waiting(draft.case):
         again = msgspec.structs.replace(stands, epoch=stands.epoch + 1, step=1, rounds=0)
         escalation.begin_epoch(draft, policy, Cause.SNOOZE_OVER, again, at=due_at)
-    elif draft.case.state in Case.UNRESOLVED and not draft.case.backfilled:
+    elif stands.status is EscalationStatus.ACKNOWLEDGED and not draft.case.backfilled:
         acknowledge.renew(draft, policy)
 
 

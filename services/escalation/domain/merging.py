@@ -103,13 +103,7 @@ def absorb(draft: Draft, policy: Policy, command: CaseCommand) -> None:
     if (why := _why_not(draft.case, loser)) is not None:
         draft.send(_answer(command, loser.case_id, ": ".join(why), draft.now))
         raise Refuse(*why)
-    now, waits = draft.now, loser.waiting_since
-    loser = msgspec.structs.replace(
-        loser,
-        opened_at=bounds.past(loser.opened_at, now, bounds.MAX_AGE_OF_CASE),
-        waiting_since=None if waits is None else bounds.past(waits, now),
-    )
-    _take_over(draft, policy, loser)
+    _take_over(draft, policy, bounds.possible_case(loser, draft.now))
 
 
 def unknown_survivor(command: CaseCommand, now: int) -> CaseCommand | None:

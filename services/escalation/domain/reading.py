@@ -96,7 +96,7 @@ def reference(
         feedback_id=item.feedback.feedback_id,
         channel=item.feedback.channel,
         severity=item.classification.severity if issue is None else issue.severity,
-        received_at=item.feedback.received_at,
+        received_at=bounds.past(item.feedback.received_at, now, bounds.MAX_AGE_OF_CASE),
         excerpt=text if len(text) <= MAX_EXCERPT else text[: MAX_EXCERPT - 1] + "…",
         item=grouping.item_of(item.feedback),
         cause=cause,
