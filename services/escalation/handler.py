@@ -20,6 +20,7 @@ from services.escalation.domain.decide import CommandIn, Decision, EraseIn, Feed
 from services.escalation.domain.policy import Policy
 from services.escalation.inbox import BY_LOAD, Inbox, Order, Received, key_of, key_of_order
 from services.escalation.ledger import Ledger
+from services.escalation.load import Load
 from services.escalation.metering import Meter
 from services.escalation.outputs import Outputs
 from services.escalation.timers import JumpGuard, Pace, Stuck
@@ -45,6 +46,8 @@ from shared.worker import Context
 STAGE = "escalation"
 TICK_S = 0.1
 CHECK_S = 1.0
+Loaded = Callable[[], Mapping[str, int]]
+"""Tells how many live cases people have now, by ``name/severity``."""
 
 log = structlog.get_logger(__name__)
 
@@ -116,12 +119,13 @@ class EscalationHandler:
         ):  # what is late for a reason is not lost
             self._auditor.look(self._checkpoints, inboxes, now, self._stuck.now(time.monotonic()))
         ledgers: dict[int, Ledger] = {}
+        load = Load(self._view, self._checkpoints, self._partitions)
         for number, inbox in inboxes.items():
             ledger = self._read(number, inbox, interrupted)
             if ledger is None:
                 raise Transient("the assignment went while its view was brought up")
             ledgers[number] = ledger
-            self._decide(inbox, ledgers, ledger, now, outputs, buried)
+            self._decide(inbox, ledger, now, lambda: load.now(ledgers.values()), outputs, buried)
             outputs.extend(self._outputs.of(number, ledger))
         self._meter.standing(self._view, self._checkpoints)
         return Work(outputs, buried, lambda delivered: self._committed(ledgers, delivered, now))
@@ -231,15 +235,15 @@ class EscalationHandler:
     def _decide(
         self,
         inbox: Inbox,
-        ledgers: Mapping[int, Ledger],
         ledger: Ledger,
         now: int,
+        load: Loaded,
         outputs: list[Output],
         buried: Counter[Partition],
     ) -> None:
         for message, event in inbox.records:
             try:
-                self._take(event, ledgers, ledger, now)
+                self._take(event, ledger, now, load)
             except Transient:  # the view is away: nothing is wrong with the record
                 raise
             except Poison as too_large:
@@ -255,34 +259,17 @@ class EscalationHandler:
         for case_id in inbox.audited:
             self._attempt(self._auditor.repair, case_id, ledger, now)
 
-    def _take(
-        self, event: Received, ledgers: Mapping[int, Ledger], ledger: Ledger, now: int
-    ) -> None:
+    def _take(self, event: Received, ledger: Ledger, now: int, load: Loaded) -> None:
         key = key_of(event)
         if isinstance(event, EraseCustomer):
             ledger.decide(key, EraseIn(event, ledger.erased_at(key)), now)
         elif isinstance(event, CaseCommand):
-            load = self._load(ledgers) if event.kind in BY_LOAD else {}
-            ledger.decide(key, CommandIn(event, load), now)
+            asked = load() if event.kind in BY_LOAD else {}
+            ledger.decide(key, CommandIn(event, asked), now)
         elif not ledger.knows(event.feedback.feedback_id):
             ledger.decide(key, FeedbackIn(event, ledger.erased_at(key)), now)
         else:
             self._meter.duplicate(event.feedback.channel)
-
-    def _load(self, ledgers: Mapping[int, Ledger]) -> dict[str, int]:
-        """Return how many live cases people have, by ``name/severity``, in all partitions.
-
-        What the decisions before this one gave somebody in the same transaction counts as well.
-        """
-        load = Counter[str]()
-        for number in range(self._partitions):
-            checkpoint = self._checkpoints.get(number) or self._view.checkpoint(number)
-            if checkpoint is not None:
-                for (name, severity), count in self._view.load(number, checkpoint).items():
-                    load[f"{name}/{severity}"] += count
-        for ledger in ledgers.values():
-            load.update(ledger.given())
-        return load
 
     def _attempt(
         self, of: Callable[[str, Ledger, int], None], case_id: str, ledger: Ledger, now: int

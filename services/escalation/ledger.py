@@ -21,13 +21,14 @@ class Ledger:
 
     def __init__(self, found: Found, policy: Policy) -> None:
         self._policy = policy
-        self._found = found
         self._erased = dict(found.erased)
         self._cases: dict[str, dict[str, Case]] = {
             key: dict(cases) for key, cases in found.cases.items()
         }
         self._decided = set(found.decided)
         self._changed: dict[str, Case] = {}
+        self.given = Counter[str]()
+        """What people have more (or less) since the view was read, by ``name/severity``."""
         self.events: list[CaseEvent] = []
         self.values: list[bytes] = []
         self.outcomes: list[FeedbackOutcome] = []
@@ -57,12 +58,15 @@ class Ledger:
         # Encoded before anything is taken over: an event carries its whole case, so when it fits
         # into a record, the snapshot does as well.
         values = [codec.encode(event) for event in decision.events]
+        mine = self._cases.setdefault(key, {})
         for case in decision.cases:
-            self._cases.setdefault(key, {})[case.case_id] = case
+            self._count(mine.get(case.case_id), -1)
+            self._count(case, 1)
+            mine[case.case_id] = case
             self._changed[case.case_id] = case
             self.removed.pop(case.case_id, None)
         for case_id in decision.removed:
-            self._cases.get(key, {}).pop(case_id, None)
+            self._count(mine.pop(case_id, None), -1)
             self._changed.pop(case_id, None)
             self.removed[case_id] = None
         self.sent.extend(decision.sent)
@@ -76,15 +80,9 @@ class Ledger:
             self._decided.add(decision.outcome.feedback_id)
         return decision
 
-    def given(self) -> Counter[str]:
-        """Return what people have more (or less) since the view was read, by ``name/severity``."""
-        change = Counter[str]()
-        for case in self._changed.values():
-            before = self._found.cases.get(case.record_key, {}).get(case.case_id)
-            for one, by in ((before, -1), (case, 1)):
-                if one is not None and one.assignee and one.state not in Case.ENDED:
-                    change[f"{one.assignee}/{one.severity}"] += by
-        return change
+    def _count(self, case: Case | None, by: int) -> None:
+        if case is not None and case.assignee and case.state not in Case.ENDED:
+            self.given[f"{case.assignee}/{case.severity}"] += by
 
     def refresh(self, key: str, case_id: str) -> None:
         """Have a case written once more as it is: its entry in the timer index was stale."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 import pytest
@@ -14,6 +14,7 @@ from services.escalation.domain import decide as decide_
 from services.escalation.domain.decide import CommandIn, Decision, TimerIn
 from services.escalation.domain.defaults import DEFAULT_POLICY
 from services.escalation.timers import AGAIN_S, Stuck
+from services.escalation.view.model import Checkpoint
 from shared import ids
 from shared.errors import Transient
 from shared.events import CaseEventKind, CommandKind, EraseCustomer
@@ -88,6 +89,36 @@ def test_what_people_were_given_in_other_partitions_just_now_counts(rig: Rig) ->
     assert [event.facts for event in rig.events(work) if event.case_id == other][-1] == {
         "bo/high": 1
     }
+
+
+def test_many_assignments_at_once_read_the_load_once(rig: Rig) -> None:
+    rig.take(rig.classified(0, *(item(n, customer_on(0, n)) for n in range(5))))
+    read: list[int] = []
+    real = rig.view.load
+
+    def load(partition: int, checkpoint: Checkpoint) -> Mapping[tuple[str, str], int]:
+        read.append(partition)
+        return real(partition, checkpoint)
+
+    rig.view.load = load  # type: ignore[method-assign]
+    wanted = [
+        command(case_id_of(n, customer_on(0, n)), CommandKind.ASSIGN, assignee="bo")
+        for n in range(5)
+    ]
+    work = rig.take(rig.commands(0, *wanted))
+    assert sorted(read) == [0, 1]
+    facts = {event.case_id: event.facts for event in rig.events(work)}
+    assert list(facts.values()) == [{}, *({"bo/high": count} for count in range(1, 5))]
+
+
+def test_what_was_given_and_taken_back_is_as_if_it_had_never_been(rig: Rig) -> None:
+    """Else facts would depend on what came in one chunk."""
+    rig.take(rig.classified(0, item(1), item(2, customer_on(0, 1))))
+    to_bo = command(CASE, CommandKind.ASSIGN, assignee="bo")
+    to_cy = command(CASE, CommandKind.ASSIGN, assignee="cy", command_id="2")
+    other = command(case_id_of(2, customer_on(0, 1)), CommandKind.ASSIGN, assignee="bo")
+    events = rig.events(rig.take(rig.commands(0, to_bo, to_cy, other)))
+    assert events[-1].facts == {}
 
 
 def test_a_timer_that_cannot_fire_is_tried_again_in_a_while(
