@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -214,5 +214,6 @@ def discard_stale(folder: Path, before: float) -> None:
     An index forgets what was erased when it is brought up to date: one that never is must not stay.
     """
     for path in folder.glob("*.sqlite3"):
-        if path.stat().st_mtime < before:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process was faster
+            if path.lstat().st_mtime < before:
+                path.unlink()

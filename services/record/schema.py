@@ -62,6 +62,8 @@ def opened(path: Path) -> sqlite3.Connection:
     """
     try:
         path.parent.mkdir(0o700, parents=True, exist_ok=True)
+        if path.is_symlink():
+            raise Misconfigured(f"the index of the search at {path}: it is a link; name the file")
         path.touch(0o600)
         path.chmod(0o600)
         try:

@@ -65,7 +65,7 @@ def span_of(client: Client, topic: str, since_ms: int = 0, only: int | None = No
     Args:
         client: where it is.
         topic: its name on the broker.
-        since_ms: 0 is its beginning.
+        since_ms: 0 and before is its beginning.
         only: one partition; None is all.
 
     Raises:
@@ -75,7 +75,9 @@ def span_of(client: Client, topic: str, since_ms: int = 0, only: int | None = No
     cluster = Cluster(client)
     sources = [at for at in cluster.sources(topic) if only is None or at.number == only]
     ends = cluster.ends(sources)
-    starts = _offsets_at(client, sources, since_ms) if since_ms else dict.fromkeys(sources, 0)
+    # Kafka takes times before 1970 for its words for the beginning and the end.
+    later = since_ms > 0
+    starts = _offsets_at(client, sources, since_ms) if later else dict.fromkeys(sources, 0)
     return Span(client, {at: starts.get(at, ends[at]) for at in sources}, ends)
 
 

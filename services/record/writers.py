@@ -184,7 +184,10 @@ def whole(path: Path, *, force: bool) -> Iterator[BinaryIO]:
     refuse_to_replace()
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
+        part.unlink(
+            missing_ok=True
+        )  # of a process that was killed, or a link that somebody planted
+        with part.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -276,6 +276,24 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         Index(tmp_path / "file" / "index")
 
 
+def test_a_link_is_not_followed(tmp_path: Path, path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(b"mine")
+    other.chmod(0o644)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(other)
+    with pytest.raises(Misconfigured, match="link"):
+        Index(path)
+    assert (other.read_bytes(), stat.S_IMODE(other.stat().st_mode)) == (b"mine", 0o644)
+
+
+def test_a_link_to_nowhere_stops_no_search(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (path.parent / "gone.sqlite3").symlink_to(path.parent / "nowhere")
+    discard_stale(path.parent, 1e12)
+    assert list(path.parent.iterdir()) == []
+
+
 def test_an_index_that_nobody_uses_is_removed(path: Path) -> None:
     for name in ("old", "new"):
         with Index(path.with_name(f"{name}.sqlite3")) as index:

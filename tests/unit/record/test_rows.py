@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import io
 import json
+import os
 import types
 import typing
 from importlib.util import find_spec
@@ -180,6 +181,16 @@ def test_without_pyarrow_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(Misconfigured, match=r"pip install 'tocsin\[export\]'"):
         writer(Format.PARQUET, io.BytesIO(), ())
+
+
+def test_a_planted_link_is_not_written_through(tmp_path: Path) -> None:
+    out, other = tmp_path / "out.csv", tmp_path / "other"
+    other.write_bytes(b"mine")
+    (tmp_path / f".out.csv.{os.getpid()}.part").symlink_to(other)
+    with whole(out, force=False) as file:
+        file.write(b"rows")
+    assert (out.read_bytes(), other.read_bytes()) == (b"rows", b"mine")
+    assert not out.is_symlink()
 
 
 def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
