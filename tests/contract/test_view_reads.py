@@ -10,7 +10,15 @@ from redis import Redis
 
 from services.escalation.view.model import Changes, Checkpoint, place_of
 from services.escalation.view.redis_view import RedisView
-from shared.events import Case, CaseState, Severity
+from shared.events import (
+    Case,
+    CaseState,
+    Escalation,
+    EscalationStatus,
+    Severity,
+    Timer,
+    TimerKind,
+)
 from tests.contract.views import KINDS, NAMESPACE, NOW, Store, Stores, case, running_stores
 
 FIRST = Checkpoint(1, "state-id", 10, "outcomes-id", 20, NOW)
@@ -109,6 +117,33 @@ def test_live_cases_without_a_deadline_in_the_future_are_unattended(store: Store
     assert set(store.view.unattended(0, FIRST, NOW, 100)) == {forgotten.case_id, late.case_id}
     assert set(store.view.unattended(0, FIRST, NOW - 1, 100)) == {forgotten.case_id}
     assert list(store.view.unattended(1, FIRST, NOW, 100)) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "found"),
+    [
+        (EscalationStatus.PENDING, TimerKind.REMIND, True),
+        (EscalationStatus.EXHAUSTED, TimerKind.REMIND, True),
+        (EscalationStatus.NONE, TimerKind.REMIND, False),
+        (EscalationStatus.PENDING, TimerKind.STEP, False),
+        (EscalationStatus.PENDING, TimerKind.HELD, False),
+        (EscalationStatus.EXHAUSTED, TimerKind.SNOOZE_END, False),
+    ],
+)
+def test_who_waits_for_an_acknowledgement_without_a_next_step_is_unattended(
+    store: Store, status: EscalationStatus, kind: TimerKind, found: bool
+) -> None:
+    """Another deadline, of a clock say, does not bring anybody."""
+    held = msgspec.structs.replace(
+        case("c1"),
+        escalation=Escalation(status=status),
+        timers=(Timer(kind=kind, due_at=NOW + 1, version=1),),
+    )
+    seen = msgspec.structs.replace(
+        held, state=CaseState.ACKNOWLEDGED, case_id="acme:c1:other0123456"
+    )
+    write(store, held, seen)
+    assert list(store.view.unattended(0, FIRST, NOW, 100)) == [held.case_id] * found
 
 
 def test_a_few_at_a_time_all_are_looked_at_again_and_again(store: Store) -> None:

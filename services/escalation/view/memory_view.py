@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from services.escalation.view.model import (
+    STEPPING,
     UNACKNOWLEDGED,
+    WAITING,
     Changes,
     Checkpoint,
     Found,
@@ -122,10 +124,14 @@ class MemoryView:
     ) -> Sequence[str]:
         """Return live cases without a deadline, or whose deadline was before ``before_ms``."""
         held = self._of(partition, checkpoint)
-        live = sorted(case.case_id for case in held.live())
-        ahead = [case_id for case_id in live if case_id > held.walked][:limit]
+        live = {case.case_id: case for case in held.live()}
+        ahead = [case_id for case_id in sorted(live) if case_id > held.walked][:limit]
         held.walked = ahead[-1] if len(ahead) == limit else ""
-        return [case_id for case_id in ahead if held.timers.get(case_id, -math.inf) < before_ms]
+        return [
+            case_id
+            for case_id in ahead
+            if held.timers.get(case_id, -math.inf) < before_ms or _is_unstepped(live[case_id])
+        ]
 
     def by_id(self, partition: int, case_ids: Sequence[str]) -> Mapping[str, Case]:
         """Return those of the cases that there are."""
@@ -166,6 +172,12 @@ class MemoryView:
     def lose(self) -> None:
         """Lose everything, as FLUSHALL does."""
         self._partitions.clear()
+
+
+def _is_unstepped(case: Case) -> bool:
+    raw = msgspec.json.encode(case).decode()
+    waits = standing_of(case) == UNACKNOWLEDGED and any(mark in raw for mark in WAITING)
+    return waits and not any(mark in raw for mark in STEPPING)
 
 
 def _decode(raw: bytes) -> Case:

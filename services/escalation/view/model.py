@@ -14,13 +14,23 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from shared.events import Case, CaseState, Severity
+from shared.events import Case, CaseState, EscalationStatus, Severity, TimerKind
 
 UNACKNOWLEDGED = CaseState.OPEN
 BACKFILLED = "backfilled"
 """How an open case stands that nobody is asked to acknowledge; every other stands by its state."""
 STANDINGS = (*(state for state in CaseState if state not in Case.ENDED), BACKFILLED)
 """How a live case can stand; first that it waits for an acknowledgement."""
+
+
+WAITING = tuple(
+    f'"status":"{one}"' for one in (EscalationStatus.PENDING, EscalationStatus.EXHAUSTED)
+)
+STEPPING = tuple(
+    f'"kind":"{one}"' for one in (TimerKind.STEP, TimerKind.HELD, TimerKind.SNOOZE_END)
+)
+"""Marks in the JSON of a case whose ladder waits for somebody, and of one that has a next step: good
+for a first look at many cases, :func:`services.escalation.domain.audit.violation` is the judge."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -128,6 +138,8 @@ class View(Protocol):
         self, partition: int, checkpoint: Checkpoint, before_ms: int, limit: int
     ) -> Sequence[str]:
         """Return live cases without a deadline, or whose deadline was before ``before_ms``.
+
+        And, whatever else they have, those that wait for an acknowledgement without a next step.
 
         Looks at about ``limit`` cases, the next call at the next ones, and so on in a circle: whoever
         calls often enough hears of every such case.

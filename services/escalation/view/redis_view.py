@@ -18,7 +18,9 @@ from redis.exceptions import RedisError, ResponseError
 from services.escalation.view.model import (
     BACKFILLED,
     STANDINGS,
+    STEPPING,
     UNACKNOWLEDGED,
+    WAITING,
     Changes,
     Checkpoint,
     Found,
@@ -152,10 +154,12 @@ class RedisView:
     ) -> Sequence[str]:
         """Return live cases without a deadline, or whose deadline was before ``before_ms``."""
         prefix = self._prefix(partition, checkpoint.epoch)
+        args: list[bytes | int | str] = [self._walked.pop(prefix, b"0"), limit, before_ms]
+        args += (UNACKNOWLEDGED, len(WAITING), *WAITING, *STEPPING)
         with _transient():
             cursor, found = cast(
                 "tuple[bytes, list[bytes]]",
-                self._walk(keys=[prefix], args=[self._walked.pop(prefix, b"0"), limit, before_ms]),
+                self._walk(keys=[prefix], args=args),
             )
         self._walked[prefix] = cursor
         return [raw.decode() for raw in dict.fromkeys(found)]

@@ -157,6 +157,23 @@ def test_a_case_that_the_auditor_cannot_repair_stops_nobody(
     assert (CASE, CaseEventKind.REPAIRED) in kinds(rig)
 
 
+def test_a_page_that_nobody_would_follow_up_is_found_though_clocks_run(
+    rig: Rig, pass_time: Callable[[float], None]
+) -> None:
+    """The case will be woken by a clock, hours later: its ladder would stand still until then."""
+    rig.take(rig.classified(0, item(1)))
+    (case,) = rig.view.by_id(0, [CASE]).values()
+    bare = msgspec.structs.replace(case, timers=())
+    assert bare.next_due_at is not None
+    held = rig.view._partitions[0]
+    held.cases[case.record_key][CASE] = msgspec.json.encode(bare)
+    held.timers[CASE] = bare.next_due_at
+    pass_time(AUDIT_S)
+    assert (CASE, CaseEventKind.REPAIRED) in kinds(rig)
+    pass_time(AUDIT_S)
+    assert kinds(rig) == []
+
+
 def test_what_is_stuck_is_let_go_in_its_turn() -> None:
     stuck = Stuck()
     stuck.add("a", 0)
