@@ -167,12 +167,14 @@ def _carried_out(settings: Config, desk: Desk, owner: str, actor: str, reason: s
     from shared.events import EraseCustomer
     from shared.topics import Names
 
+    clock = SystemClock(settings.clock.speedup, settings.clock.epoch_ms)
+    before = desk.customer(owner).erased.get(owner, -1)
     wanted = EraseCustomer(
         command_id=uuid.uuid4().hex,
         tenant=owner.partition(":")[0],
         record_key=owner,
         actor=actor,
-        at=SystemClock(settings.clock.speedup, settings.clock.epoch_ms).now_ms(),
+        at=max(clock.now_ms(), before + 1),  # this clock may be behind that of the worker, or ahead
         reason=reason,
     )
     kafka = settings.kafka
@@ -182,7 +184,7 @@ def _carried_out(settings: Config, desk: Desk, owner: str, actor: str, reason: s
     deadline = time.monotonic() + WAIT_S
     while True:
         found = desk.customer(owner)
-        if found.erased.get(owner, -1) >= wanted.at:
+        if found.erased.get(owner, -1) > before:
             return True
         if any(wanted.command_id in case.commands for case in found.cases[owner].values()):
             return False

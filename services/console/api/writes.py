@@ -100,7 +100,7 @@ class Writes:
         _check_role(role_needed(action, body, case), caller)
         named = _command_id(case.tenant, caller, key, _meaning(request, body))
         command = self._command(action, body, case, caller, named, expected, number)
-        self._used.check(named)
+        self._used.check(named, command.at)
         _check_key(case, named)
         told = {"Idempotency-Key": key, "Location": _status_url(command)}
         if not is_settled(case, command.command_id):
@@ -153,7 +153,9 @@ class Writes:
             at=self._clock.now_ms(),
             reason=body.reason,
         )
-        self._used.check(command.command_id)
+        # What came in between the first time and the repetition nobody has asked to erase.
+        first = self._used.check(command.command_id, command.at)
+        command = msgspec.structs.replace(command, at=first)
         await self._send(command, key)
         told = {
             "Idempotency-Key": key,
@@ -178,17 +180,22 @@ class _Used:
     """What idempotency keys were used for, as far as this process remembers."""
 
     def __init__(self) -> None:
-        self._meanings: OrderedDict[str, str] = OrderedDict()
+        self._meanings: OrderedDict[str, tuple[str, int]] = OrderedDict()
 
-    def check(self, command_id: str) -> None:
-        """Raise a ``Problem`` if a key is used for a second request that is not the first one."""
+    def check(self, command_id: str, at: int) -> int:
+        """Return when the key was used first (ms), by now ``at`` (ms).
+
+        Raises:
+            Problem: it was used for another request.
+        """
         used, _, meaning = command_id.partition(_APART)
-        known = self._meanings.setdefault(used, meaning)
+        known, first = self._meanings.setdefault(used, (meaning, at))
         self._meanings.move_to_end(used)
         if len(self._meanings) > MAX_KEYS:
             self._meanings.popitem(last=False)
         if known != meaning:
             raise _reused(command_id)
+        return first
 
 
 def _check_key(case: Case, command_id: str) -> None:

@@ -222,6 +222,18 @@ def test_cases_from_before_an_identifier_was_linked_go_as_well(office: Office) -
     assert office.case(early.case_id) is office.case(late.case_id) is None
 
 
+def test_a_clock_that_is_wrong_keeps_nobody_from_being_erased(office: Office) -> None:
+    hour = 3_600_000
+    for epoch, speedup in ((office.now() - hour, "2"), (office.now() - 2 * hour, "0.5")):
+        case = office.opened("skewed")  # the command line is an hour ahead, then an hour behind
+        clock = {"TOCSIN_CLOCK__EPOCH_MS": str(epoch), "TOCSIN_CLOCK__SPEEDUP": speedup}
+        words = ("erase", case.record_key, "--reason", "asked for", "--yes", "--json")
+        [done] = office.tocsin(*words, **clock).rows
+        assert done["mark"]["cases"] == [case.case_id]
+        assert done["mark"]["erased_at"] <= office.now()
+        assert office.case(case.case_id) is None
+
+
 def test_what_a_case_of_another_customer_took_over_is_named(office: Office) -> None:
     case, survivor = office.opened("loser"), office.opened("winner")
     office.cases("merge", case.case_id, survivor.case_id)
