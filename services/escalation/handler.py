@@ -113,10 +113,7 @@ class EscalationHandler:
         buried: Counter[Partition] = Counter()
         inboxes = self._sort(chunks, now, outputs, buried)
         self._find_lost(inboxes)
-        self._add_due(inboxes, now, monotonic)
-        if not (
-            self._pace.behind or self._guard.is_holding
-        ):  # what is late for a reason is not lost
+        if self._add_due(inboxes, now, monotonic) and not self._pace.behind:
             self._auditor.look(self._checkpoints, inboxes, now, self._stuck.now(time.monotonic()))
         ledgers: dict[int, Ledger] = {}
         load = Load(self._view, self._checkpoints, self._partitions)
@@ -189,20 +186,24 @@ class EscalationHandler:
                 inboxes.setdefault(number, Inbox())
         self._next_check = time.monotonic() + CHECK_S
 
-    def _add_due(self, inboxes: dict[int, Inbox], now: int, monotonic: float) -> None:
-        """Add the timers whose turn it is; the next ones come at once while some are left."""
+    def _add_due(self, inboxes: dict[int, Inbox], now: int, monotonic: float) -> bool:
+        """Add the timers whose turn it is; the next ones come at once while some are left.
+
+        False when it is too early, or the clock has jumped: what is late for that is not lost.
+        """
         began = time.monotonic()
         if began < self._next_due:
-            return
+            return False
         self._next_due = began + TICK_S
         if not self._guard.may_fire(now, monotonic):
             self._meter.held()
-            return
+            return False
         limit = self._pace.limit(bool(inboxes), began)
         if limit:
             self._pace.taken(self._take_due(inboxes, now, limit), limit, began)
         self.tick_s = 0.0 if self._pace.behind else TICK_S
         self._next_due = began + self.tick_s
+        return True
 
     def _take_due(self, inboxes: dict[int, Inbox], now: int, limit: int) -> int:
         """Add up to ``limit`` due cases, of one partition after the other; return how many."""

@@ -21,11 +21,6 @@ class JumpGuard:
         self._baseline: float | None = None
         self._held_since: float | None = None
 
-    @property
-    def is_holding(self) -> bool:
-        """Tell whether timers are held at the moment."""
-        return self._held_since is not None
-
     def may_fire(self, wall_ms: int, monotonic_s: float) -> bool:
         """Return False while timers are held."""
         difference = wall_ms / 1000.0 - monotonic_s

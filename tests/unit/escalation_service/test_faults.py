@@ -174,6 +174,18 @@ def test_a_page_that_nobody_would_follow_up_is_found_though_clocks_run(
     assert kinds(rig) == []
 
 
+def test_a_clock_that_has_just_jumped_is_nothing_to_audit(
+    rig: Rig, pass_time: Callable[[float], None]
+) -> None:
+    """Feedback comes in before the guard has looked at the clock: all deadlines seem long gone."""
+    rig.take(rig.classified(0, item(1)))
+    pass_time(AUDIT_S)
+    rig.handler._next_due = time.monotonic() + 1
+    rig.clock.jump(7200)
+    rig.take(rig.classified(0, item(2, customer_on(0, 1))), tick=False)
+    assert rig.metric("tocsin_escalation_audit_failures_total") == 0
+
+
 def test_what_is_stuck_is_let_go_in_its_turn() -> None:
     stuck = Stuck()
     stuck.add("a", 0)
