@@ -91,8 +91,8 @@ def command(
     \b
     jsonl    the events as they are
     csv      one row per event, times RFC 3339 in UTC, lists joined by ";". A text that begins
-             with = + - @ tab or a line break gets a leading apostrophe, so that no spreadsheet
-             takes it for a formula
+             with = + - @ tab or a line break gets a leading apostrophe, and so do = + - @ behind
+             a semicolon, tab or line break, so that no spreadsheet takes it for a formula
     parquet  the same columns, typed, in zstd; needs pip install 'tocsin[export]'
 
     The summary goes to standard error when the export goes to standard output.

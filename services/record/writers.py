@@ -7,6 +7,7 @@ import enum
 import importlib
 import io
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,11 @@ GROUP_BYTES: Final = 32_000_000
 
 FORMULA: Final = frozenset("=+-@\t\r\n＝＋－＠")
 """What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection")."""
+
+_INNER: Final = re.compile(r"(?<=[;\t\r\n])(?=[ \"]*(?!-\))[=+\-@＝＋－＠])")
+"""Where a cell could begin in the midst of a text: many countries' spreadsheets part at the semicolon,
+and pay no heed to the quotes then. A ``;-)`` runs nothing.
+"""
 
 
 class Format(enum.StrEnum):
@@ -65,8 +71,8 @@ class JsonLines:
 
 
 class Csv:
-    """RFC 4180 with a header, UTF-8. Lists are joined by ``;``; a text that a spreadsheet would take
-    for a formula gets a leading apostrophe.
+    """RFC 4180 with a header, UTF-8. Lists are joined by ``;``; what a spreadsheet would take for a
+    formula gets an apostrophe before it.
     """
 
     def __init__(self, file: BinaryIO, columns: Sequence[Column]) -> None:
@@ -98,8 +104,9 @@ def _cell(kind: Type, cell: Cell) -> str | float | None:
 
 
 def harmless(text: str) -> str:
-    """Return ``text`` so that no spreadsheet runs it: with a leading apostrophe where it could."""
-    return "'" + text if text[:1] in FORMULA and text else text
+    """Return ``text`` so that no spreadsheet runs it: with an apostrophe before what it could."""
+    inner = _INNER.sub("'", text)
+    return "'" + inner if text[:1] in FORMULA and text else inner
 
 
 class Parquet:
