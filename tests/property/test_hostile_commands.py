@@ -7,6 +7,7 @@ too large for a record takes nothing any more. So the fields are filled with wha
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -49,7 +50,7 @@ from shared.events import (
     Solution,
     Verdict,
 )
-from tests.property.escalation_checks import check_case
+from tests.property.escalation_checks import Watch, check_case
 from tests.property.escalation_inputs import a_command
 from tests.property.test_escalation_machine import POLICY
 from tests.unit.escalation.world import NOT_NEEDED, T0, TENANT, feedback
@@ -82,7 +83,7 @@ def a_time(chance: Random, now: int) -> int:
 def a_hostile_command(chance: Random, number: int, now: int, case: Case) -> CaseCommand:
     """Return a command with whatever fits the schema in its fields, none larger than is let in."""
     one_of = chance.choice
-    text = lambda: a_text(chance)  # noqa: E731  # each call draws anew
+    text = partial(a_text, chance)
     ref = FeedbackRef(
         feedback_id=text() or f"f{number}",
         channel=one_of(list(Channel)),
@@ -189,10 +190,12 @@ class Desk:
     def __init__(self) -> None:
         self.now = T0
         self.cases: dict[str, Case] = {}
+        self.watch = Watch()
 
     def give(self, given: Any) -> Decision:
         """Decide, and check everything that would be written."""
         decision = decide(self.cases, given, self.now, POLICY)
+        self.watch.check(self.cases, decision, self.now)
         for event in decision.events:
             codec.encode(event)
         for command in decision.sent:

@@ -226,7 +226,7 @@ def fire(draft: Draft, policy: Policy, clock: Clock) -> bool:
         )
         at = timing.instant(policy, clock, percent)
     if not percent:  # the warnings of the plan are others than when this was scheduled
-        draft.put_clock(_not_before(timing.scheduled(clock, policy, plan), draft.now))
+        draft.put_clock(timing.rescheduled(clock, policy, plan, draft.now))
     elif clock.next_at is not None and at > clock.next_at:
         draft.put_clock(_replace(clock, next_at=at))
     elif over:
@@ -243,16 +243,6 @@ def fire(draft: Draft, policy: Policy, clock: Clock) -> bool:
             detail=f"{clock.kind}: {percent} % of the time is over",
         )
     return False
-
-
-def _not_before(clock: Clock, now: int) -> Clock:
-    """Return the clock with its deadline as its next instant, if its next warning has passed.
-
-    Where a calendar has hardly any working time both are the horizon, and a grace may be later.
-    """
-    if clock.next_at is None or clock.next_at > now:
-        return clock
-    return _replace(clock, next_at=clock.due_at)
 
 
 def owners(draft: Draft, otherwise: tuple[str, ...] = ()) -> tuple[str, ...]:

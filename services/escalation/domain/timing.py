@@ -41,6 +41,17 @@ def scheduled(clock: Clock, policy: Policy, plan: SeverityPlan) -> Clock:
     return _replace(clock, due_at=due_at, next_at=next_at)
 
 
+def rescheduled(clock: Clock, policy: Policy, plan: SeverityPlan, now: int) -> Clock:
+    """Return the clock with what comes after ``now``: the deadline, if its next warning has passed.
+
+    Where a calendar has hardly any working time both are the horizon, and a grace may be later.
+    """
+    again = scheduled(clock, policy, plan)
+    if again.next_at is None or again.next_at > now:
+        return again
+    return _replace(again, next_at=again.due_at)
+
+
 def first_instants(
     policy: Policy, plan: SeverityPlan, target_ms: int, calendar: str, at: int
 ) -> tuple[int, int]:

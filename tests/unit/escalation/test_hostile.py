@@ -22,6 +22,7 @@ from shared.events import (
     OutcomeKind,
     Refusal,
     Severity,
+    TimerKind,
 )
 from tests.unit.escalation.world import CUSTOMER, PLAIN, T0, TENANT, World, feedback, kinds
 
@@ -75,7 +76,7 @@ def test_a_snoozed_ladder_that_was_lowered_to_no_steps_ends_with_the_snooze() ->
     world = World(PLAIN)
     world.feed(Severity.MEDIUM)
     world.command(CommandKind.CORRECT_SEVERITY, severity=Severity.LOW)
-    assert world.case.escalation.status is EscalationStatus.PENDING
+    assert world.timers(TimerKind.STEP)
     world.command(CommandKind.SNOOZE, until=world.now + HOUR)
     assert CaseEventKind.SNOOZE_OVER in kinds(world.down(HOUR))
     assert world.case.escalation.status is EscalationStatus.CANCELLED
