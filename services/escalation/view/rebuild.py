@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -29,6 +30,7 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 """Records in one write: Redis does nothing else meanwhile, about 10 ms."""
 
+T = TypeVar("T")
 _state = msgspec.json.Decoder(Case | CustomerErased)
 _outcome = msgspec.json.Decoder(FeedbackOutcome)
 
@@ -177,9 +179,9 @@ class Rebuilder:
         erased: dict[str, int] = {}
         outcomes: dict[str, int] = {}
         for message in records:
-            key, value = (message.key() or b"").decode(), message.value()
+            key, value = (message.key() or b"").decode("utf-8", "replace"), message.value()
             if message.topic() == self._state:
-                found = _state.decode(value) if value else None
+                found = _read(_state, message)
                 if isinstance(found, Case):
                     cases[key] = (found, value or b"")
                     removed.discard(key)
@@ -190,8 +192,7 @@ class Rebuilder:
                         removed.add(key)
                 else:
                     erased[found.record_key] = found.erased_at
-            elif value:
-                outcome = _outcome.decode(value)
+            elif outcome := _read(_outcome, message):
                 outcomes[outcome.feedback_id] = outcome.decided_at + self._remember_ms
         return Changes(
             cases=[case for case, _ in cases.values()],
@@ -200,6 +201,17 @@ class Rebuilder:
             erased=erased,
             encoded={case_id: raw for case_id, (_, raw) in cases.items()},
         )
+
+
+def _read(decoder: msgspec.json.Decoder[T], message: Message) -> T | None:
+    value = message.value()
+    try:
+        return decoder.decode(value) if value else None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(
+            f"{message.topic()}[{message.partition()}] at {message.offset()} cannot be read: {error}. "
+            "Without it the view would lack a case: run the release that wrote it, or write it anew"
+        ) from error
 
 
 def _batches(polls: Iterable[list[Message]]) -> Iterator[list[Message]]:

@@ -265,6 +265,17 @@ def test_a_view_that_changes_meanwhile_is_left_alone(log: Log) -> None:
     assert log.view.checkpoint(ME) == theirs
 
 
+@pytest.mark.parametrize("raw", [b"{", b'{"type":"case.v9"}', b'"\xff"'])
+def test_what_cannot_be_read_is_told_with_its_place(log: Log, raw: bytes) -> None:
+    """Going on without it would lose a case."""
+    log.cases(case("c1"))
+    producer = Producer(log.client)
+    producer.produce(log.state, raw, b"k", ME)
+    assert producer.flush(30) == 0
+    with pytest.raises(Misconfigured, match=rf"{log.state}\[{ME}\] at 1 cannot be read"):
+        log.bring_up()
+
+
 def test_another_number_of_partitions_is_refused(log: Log) -> None:
     with pytest.raises(Misconfigured, match="has 2"):
         log.rebuilder_of(3).bring_up(ME, never)
