@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from services.escalation.domain.bounds import MAX_COMMAND_BYTES, remembered
 from services.escalation.domain.severity import RANK
 from services.escalation.view.model import Found
 from services.escalation.view.redis_view import RedisView, connect
+from shared import codec
 from shared.commands import CommandSender, CorrectionSender
 from shared.errors import Misconfigured, Transient
 from shared.events import Case, CaseCommand, Cause, FeedbackRef, Refused, Struct
@@ -92,13 +94,17 @@ class Desk:
         Raises:
             Transient: Kafka does not take it, or no worker has taken it within ten seconds.
             NoSuchCase: the case went meanwhile.
+            Misconfigured: it says more than a worker takes.
         """
+        if len(codec.encode(command)) > MAX_COMMAND_BYTES:
+            raise Misconfigured(f"say it shorter: a command has at most {MAX_COMMAND_BYTES} bytes")
+        name = remembered(command.command_id, command.tenant)
         kafka = self._settings.kafka
         sender = CommandSender(kafka.client(), Names(kafka.topic_prefix), kafka.partitions)
         sender.send(command)
         sender.flush()
         deadline = time.monotonic() + WAIT_S
-        while command.command_id not in (case := self.case(command.case_id)).commands:
+        while name not in (case := self.case(command.case_id)).commands:
             if time.monotonic() > deadline:
                 raise Transient(
                     f"command {command.command_id} is in Kafka, but no escalation worker has taken it "
@@ -106,9 +112,7 @@ class Desk:
                 )
             time.sleep(POLL_S)
         answers = {one.command_id: one for one in case.refused}
-        return Told(
-            command_id=command.command_id, case=case, refused=answers.get(command.command_id)
-        )
+        return Told(command_id=command.command_id, case=case, refused=answers.get(name))
 
     def teach(self, told: Told, command: CaseCommand, feedback_id: str | None) -> Told:
         """Have the next model learn a severity that was corrected by hand.

@@ -133,6 +133,8 @@ def test_a_command_that_is_sent_again_counts_once(office: Office) -> None:
     assert first["command_id"] == "n-1"
     events = [one.value for one in office.log(topics.CASE_EVENTS)]
     assert len([one for one in events if one.get("command_id") == "n-1"]) == 1
+    too_long = office.cases("note", case.case_id, "Another.", "--command-id", "n" * 600, "--json")
+    assert (too_long.code, too_long.rows[0]["refused"]["refusal"]) == (1, "invalid")
 
 
 def test_a_corrected_severity_is_learnt(office: Office) -> None:
@@ -198,6 +200,7 @@ def test_what_cannot_be_meant_is_said_at_once(office: Office) -> None:
         ("follow-up", "done", case.case_id, "0"): 2,
         ("follow-up", "done", case.case_id, "7"): 1,
         ("note", case.case_id): 2,
+        ("note", case.case_id, "x" * 50_000): 2,
     }
     assert {words: office.tocsin("cases", *words).code for words in wrong} == wrong
     after = office.case(case.case_id)

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from services.console.api.actions import ACTIONS, Action
 from services.console.api.bodies import Body
 from services.console.api.problems import misshapen
+from services.console.api.query import MAX_BODY
+from services.escalation.domain.bounds import MAX_COMMAND_BYTES
+from shared import codec
 from shared.events import CaseCommand, Clarification, Offer, Resolution, Solution
 from tests.unit.console.rig import NOW, Site, case, play
 
@@ -84,6 +87,15 @@ def put(path: str, body: Mapping[str, object]) -> CaseCommand:
         command_id="c", tenant="acme", case_id="a:b:c", kind=action.kind, actor="j", at=NOW
     )
     return msgspec.convert(body, action.body).put(bare)
+
+
+def test_the_largest_body_fits_a_command_that_a_worker_takes() -> None:
+    texts = ("outcome", "reason", "next_step", "root_cause", "prevention", "not_needed", "note")
+    body = dict.fromkeys(texts, "界" * 2280)
+    assert len(msgspec.json.encode(body)) in range(MAX_BODY - 200, MAX_BODY + 1)
+    command = msgspec.structs.replace(put("resolve", body), command_id="c" * 49, actor="j" * 64)
+    command = msgspec.structs.replace(command, case_id=f"{'t' * 200}:{CASE.case_id}")
+    assert len(codec.encode(command)) <= MAX_COMMAND_BYTES
 
 
 def test_what_is_nested_in_the_command_is_flat_in_the_body() -> None:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from services.console.api.actions import ACTIONS, Action
+from services.console.api.query import MAX_BODY
 from services.console.tokens import Caller, Role, Tokens
 from shared.errors import Misconfigured
 from shared.events import CaseCommand, Severity
@@ -186,7 +187,7 @@ def test_what_the_api_does_not_know_is_a_problem_too() -> None:
         (b'"x"', {}, 422, "invalid"),
         (b"{}", {"Content-Type": "text/plain"}, 415, "wrong_media_type"),
         (b"{}", {"Content-Encoding": "gzip"}, 415, "wrong_media_type"),
-        (b" " * 65_537, {}, 413, "too_large"),
+        (b" " * (MAX_BODY + 1), {}, 413, "too_large"),
     ],
 )
 def test_a_body_that_is_none(body: bytes, headers: dict[str, str], status: int, code: str) -> None:
