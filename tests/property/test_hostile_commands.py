@@ -75,6 +75,12 @@ def a_text(chance: Random) -> str | None:
     return chance.choice([None, *odd, *longest])
 
 
+def a_name(chance: Random) -> str | None:
+    """Return a name: mostly one that is let in."""
+    odd = [None, "", " ", "\x00", "ada", "crew", "ghosts", "a:b", "🔥"]
+    return a_text(chance) if chance.random() < 0.04 else chance.choice(odd)
+
+
 def a_time(chance: Random, now: int) -> int:
     """Return a time that may be no time at all."""
     return chance.choice([now - HOUR, now, now + HOUR, *_TIMES])
@@ -83,14 +89,14 @@ def a_time(chance: Random, now: int) -> int:
 def a_hostile_command(chance: Random, number: int, now: int, case: Case) -> CaseCommand:
     """Return a command with whatever fits the schema in its fields, none larger than is let in."""
     one_of = chance.choice
-    text = partial(a_text, chance)
+    text, name = partial(a_text, chance), partial(a_name, chance)
     ref = FeedbackRef(
         feedback_id=text() or f"f{number}",
         channel=one_of(list(Channel)),
         severity=one_of(list(Severity)),
         received_at=a_time(chance, now),
         excerpt=text() or "",
-        item=one_of(["", f"item{number}"]),
+        item=f"item{number}",
         cause=one_of(list(Cause)),
         deleted=one_of([True, False]),
         asked_at=one_of([None, a_time(chance, now)]),
@@ -99,8 +105,8 @@ def a_hostile_command(chance: Random, number: int, now: int, case: Case) -> Case
     fields: dict[str, Any] = {
         "follow_up": one_of([0, 1, a_time(chance, now)]),
         "note": text(),
-        "assignee": text(),
-        "team": text(),
+        "assignee": name(),
+        "team": name(),
         "until": a_time(chance, now),
         "on": one_of(["customer", "third_party", text()]),
         "clarification": one_of([
@@ -109,7 +115,7 @@ def a_hostile_command(chance: Random, number: int, now: int, case: Case) -> Case
         "offer": Offer(
             options=tuple(chance.choices(list(Solution), k=one_of([0, 1, 3_000]))),
             chosen=one_of([None, *Solution]),
-            approved_by=text(),
+            approved_by=name(),
             fulfilled_at=one_of([None, a_time(chance, now)]),
         ),
         "resolution": Resolution(
@@ -120,25 +126,25 @@ def a_hostile_command(chance: Random, number: int, now: int, case: Case) -> Case
         "severity": one_of(list(Severity)),
         "kind_is": one_of([None, *Kind]),
         "reasons": tuple(chance.choices(list(Reason), k=one_of([0, 2, 3_000]))),
-        "into": one_of([text(), case.case_id, case.merged_into, _OTHER, _FOREIGN]),
+        "into": one_of([name(), case.case_id, case.merged_into, _OTHER, _FOREIGN]),
         "case": a_hostile_loser(chance, number, now, case),
         "feedback": ref,
-        "message_id": one_of([text(), *(one.id for one in case.replies)]),
+        "message_id": one_of([name(), *(one.id for one in case.replies)]),
         "channel": one_of([None, *Channel]),
     }  # fmt: skip
     command = CaseCommand(
-        command_id=one_of([f"h{number}", f"h{number}" + (text() or "")]),
+        command_id=one_of([f"h{number}", f"h{number}" + (name() or "")]),
         tenant=TENANT,
         case_id=one_of([case.case_id] * 9 + [ids.case_id(TENANT, "c0ffee", "no such")]),
         kind=one_of(list(CommandKind)),
-        actor=text() or "ada",
+        actor=name() or "ada",
         at=a_time(chance, now),
         expected_seq=one_of([None] * 9 + [a_time(chance, now)]),
     )
     names = list(fields)
     chance.shuffle(names)
-    for name in names:
-        fuller = msgspec.structs.replace(command, **{name: fields[name]})
+    for field in names:
+        fuller = msgspec.structs.replace(command, **{field: fields[field]})
         if len(msgspec.json.encode(fuller)) <= MAX_COMMAND_BYTES:
             command = fuller
     return command

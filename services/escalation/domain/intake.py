@@ -267,7 +267,8 @@ def list_ref(draft: Draft, ref: FeedbackRef) -> None:
     When there are too many, the oldest goes that is no contact, else the oldest but the first.
     """
     refs = list(draft.case.feedback)
-    place = next((at for at, other in enumerate(refs) if other.item == ref.item), None)
+    item = ref.item or ref.feedback_id  # older ones have no item
+    place = next((n for n, one in enumerate(refs) if (one.item or one.feedback_id) == item), None)
     if place is not None:
         cause = refs[place].cause if ref.cause is Cause.REVISION else ref.cause
         asked_at = refs[place].asked_at if ref.asked_at is None else ref.asked_at

@@ -196,3 +196,12 @@ def test_a_reply_of_another_age_was_said_within_the_horizon() -> None:
     decision = world.give(CommandIn(command))
     assert [event.at for event in decision.events] == [T0 - HORIZON]
     assert world.give(TimerIn(world.case.case_id)).events == ()
+
+
+def test_a_reference_of_an_older_release_takes_the_place_of_no_other() -> None:
+    world = World(PLAIN)
+    world.feed()
+    for name in ("f1", "f2"):
+        ref = msgspec.structs.replace(world.case.feedback[0], feedback_id=name, item="")
+        world.command(CommandKind.FORWARD, feedback=ref)
+    assert [ref.feedback_id for ref in world.case.feedback][1:] == ["f1", "f2"]
