@@ -151,9 +151,9 @@ def attach(draft: Draft, item: FeedbackClassified, cause: Cause, policy: Policy)
     draft.emit(CaseEventKind.FEEDBACK_ATTACHED, cause)
     snoozed = draft.case.snoozed_until is not None and grouping.is_negative(item)
     raised = _raise_severity(draft, item, policy, repeated=repeated)
-    if raised:
+    if raised and not reading.is_imported(item):
         lifecycle.wake(draft)
-        _escalate(draft, item, policy, Cause.SEVERITY_RAISED)
+        lifecycle.escalate(draft, policy, Cause.SEVERITY_RAISED)
     elif woken and draft.case.state is CaseState.OPEN:
         _escalate(draft, item, policy, Cause.FEEDBACK)
     elif snoozed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from services.escalation.domain import audit
 from services.escalation.domain.bounds import MAX_SKEW
 from services.escalation.domain.calendar import HORIZON, Calendar, Span, Window
 from services.escalation.domain.decide import CommandIn, EraseIn, FeedbackIn, TimerIn, decide
@@ -19,6 +20,7 @@ from shared.events import (
     CommandKind,
     EraseCustomer,
     EscalationStatus,
+    Flag,
     OutcomeKind,
     Refusal,
     Severity,
@@ -205,3 +207,12 @@ def test_a_reference_of_an_older_release_takes_the_place_of_no_other() -> None:
         ref = msgspec.structs.replace(world.case.feedback[0], feedback_id=name, item="")
         world.command(CommandKind.FORWARD, feedback=ref)
     assert [ref.feedback_id for ref in world.case.feedback][1:] == ["f1", "f2"]
+
+
+def test_history_that_raises_a_snoozed_case_leaves_it_a_next_step() -> None:
+    world = World(PLAIN)
+    world.feed(Severity.MEDIUM, thread="t1")
+    world.command(CommandKind.SNOOZE, until=world.now + HOUR)
+    world.feed(Severity.HIGH, thread="t1", flags=(Flag.BACKFILL,))
+    assert world.case.severity is Severity.HIGH
+    assert audit.violation(world.case) == ""
