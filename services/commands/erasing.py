@@ -20,7 +20,6 @@ from redis.exceptions import RedisError
 
 from services.ingest.core import OF, SAID, redis_prefix
 from services.ingest.links import Links
-from services.record.source import Erasures, place, span_of
 from shared import codec, topics
 from shared.errors import Poison, Transient
 from shared.events import (
@@ -35,6 +34,7 @@ from shared.events import (
 from shared.ids import partition_of
 from shared.streams.admin import TopicAdmin
 from shared.streams.records import Partition
+from shared.streams.spans import Erasures, place, span_of
 
 if TYPE_CHECKING:
     from shared.config import Config

@@ -15,7 +15,7 @@ from shared.events import Channel, Severity
 
 if TYPE_CHECKING:
     from services.record.export import Summary
-    from services.record.source import Moved
+    from shared.streams.spans import Moved
 
 WHAT = ("events", "cases", "feedback", "corrections")
 FORMATS = ("jsonl", "csv", "parquet")

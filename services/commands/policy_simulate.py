@@ -118,10 +118,10 @@ def _compare(
 
 
 def _recorded(settings: Config, since: int) -> Iterator[FeedbackClassified]:
-    from services.record.source import span_of
     from shared import codec, topics
     from shared.errors import Poison
     from shared.events import FeedbackClassified
+    from shared.streams.spans import span_of
 
     name = topics.Names(settings.kafka.topic_prefix).of(topics.FEEDBACK_CLASSIFIED)
     decoder = codec.Decoder[FeedbackClassified](topics.FEEDBACK_CLASSIFIED.carries)

@@ -14,8 +14,8 @@ from services.commands.common import as_json, line, loaded
 if TYPE_CHECKING:
     from services.escalation.replaying.report import Report
     from services.escalation.replaying.run import Installation
-    from services.record.source import Moved
     from shared.config import Config
+    from shared.streams.spans import Moved
 
 _SKIPPED = {
     "input": "the input is not kept any more",

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from services.record.search import Hit
-    from services.record.source import Moved
     from shared.config import Kafka
+    from shared.streams.spans import Moved
 
 STALE_S = 14 * 86_400.0
 

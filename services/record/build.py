@@ -11,11 +11,11 @@ from confluent_kafka import Message
 
 from services.record.entries import facts, of_event, of_feedback
 from services.record.index import Found, Index
-from services.record.source import Client, Erasures, Moved, first_offsets, place, position, span_of
 from shared import codec, topics
 from shared.errors import Poison
 from shared.events import CaseEvent, FeedbackClassified
 from shared.streams.reader import Cluster
+from shared.streams.spans import Client, Erasures, Moved, first_offsets, place, position, span_of
 from shared.topics import Names, Topic
 
 ORDER: Final = (topics.CASE_STATE, topics.CASE_EVENTS, topics.FEEDBACK_CLASSIFIED)

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
 from services.record.rows import SHEETS, Sheet, What
-from services.record.source import (
+from services.record.times import rfc3339
+from services.record.writers import Writer
+from shared import codec
+from shared.errors import Poison
+from shared.events import CustomerErased, Struct
+from shared.streams.spans import (
     Client,
     Moved,
     Span,
@@ -20,11 +25,6 @@ from services.record.source import (
     position,
     span_of,
 )
-from services.record.times import rfc3339
-from services.record.writers import Writer
-from shared import codec
-from shared.errors import Poison
-from shared.events import CustomerErased, Struct
 from shared.topics import Names
 
 

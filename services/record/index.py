@@ -15,11 +15,11 @@ from typing import NamedTuple, Self
 
 from services.record import schema
 from services.record.entries import CaseFacts, Entry
-from services.record.source import Erasures
 from services.record.words import indexed
 from shared.errors import Misconfigured, Transient
 from shared.events import CustomerErased
 from shared.streams.records import Partition
+from shared.streams.spans import Erasures
 
 
 class Found(NamedTuple):

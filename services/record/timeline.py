@@ -8,13 +8,13 @@ from typing import Final
 
 import msgspec
 
-from services.record.source import Client, erasures, position, span_of
 from services.record.times import rfc3339
 from shared import codec, topics
 from shared.errors import Misconfigured, Poison, Transient
 from shared.events import Case, CaseEvent, CaseEventKind, Cause, Struct
 from shared.ids import partition_of, record_key_of_case
 from shared.streams.reader import Cluster
+from shared.streams.spans import Client, erasures, position, span_of
 
 CUSTOMER: Final = "customer"
 TOCSIN: Final = "tocsin"

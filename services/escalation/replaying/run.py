@@ -16,14 +16,14 @@ from services.escalation.replaying.fold import Fold, Judge, Kept
 from services.escalation.replaying.redecide import Found, Named, Redecider, decisions, names_of
 from services.escalation.replaying.report import Logged, Report, Skipped
 from services.escalation.view.model import View, place_of
-from services.record.source import Client, Erasures, Moved, Span, first_offsets, place, position
-from services.record.source import span_of as span
 from shared import codec, topics
 from shared.errors import Poison, Transient
 from shared.events import Case, CaseEvent, EraseCustomer, FeedbackClassified
 from shared.ids import record_key_of_case
 from shared.streams.reader import Cluster
 from shared.streams.records import Partition
+from shared.streams.spans import Client, Erasures, Moved, Span, first_offsets, place, position
+from shared.streams.spans import span_of as span
 
 LOOKS: Final = 5
 """How often a case is looked at that differs: a worker may be in the middle of it."""
