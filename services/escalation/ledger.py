@@ -58,6 +58,8 @@ class Ledger:
         # Encoded before anything is taken over: an event carries its whole case, so when it fits
         # into a record, the snapshot does as well.
         values = [codec.encode(event) for event in decision.events]
+        for command in decision.sent:
+            codec.encode(command)
         mine = self._cases.setdefault(key, {})
         for case in decision.cases:
             self._count(mine.get(case.case_id), -1)
