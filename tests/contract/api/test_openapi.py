@@ -132,7 +132,7 @@ def test_every_problem_is_exemplified_with_its_status() -> None:
 def test_every_action_has_golden_bodies() -> None:
     taking = {one["operationId"] for _, _, one in operations() if "requestBody" in one}
     assert taking == set(FILES)
-    internal = {"absorb", "absorbed", "forward", "audit"}
+    internal = {"absorb", "absorbed", "forward", "forget", "audit"}
     assert taking == {str(kind) for kind in CommandKind} - internal | {"erase"}
 
 
