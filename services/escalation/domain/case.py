@@ -145,6 +145,8 @@ class Draft:
     def disarm(self, *kinds: TimerKind, ref: int | None = None) -> None:
         """Drop the timers of these kinds; with ``ref`` only those that belong to it."""
         timers = self.case.timers
+        if not timers:
+            return
         kept = tuple(
             timer
             for timer in timers

@@ -57,7 +57,7 @@ def start_all(
     alike: dict[tuple[int, str, int], tuple[int, int]] = {}
     for kind, at in starts:
         target = target_of(case, policy, plan, kind)
-        if target is None or not _may_start(clocks, kind, instance):
+        if target is None or (before and not _may_start(case.clocks, kind, instance)):
             continue
         if before:
             clocks = timing.without_ended(clocks, kind)

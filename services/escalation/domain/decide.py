@@ -288,6 +288,9 @@ def _decision(
         retargeting.rematch(draft, policy)
         audit.settle(draft, policy)
         draft.seal()
+    if len(drafts) == 1:
+        (only,) = drafts
+        return Decision((only.case,), tuple(only.events), outcome, tuple(only.sent))
     return Decision(
         tuple(draft.case for draft in changed),
         tuple(event for draft in changed for event in draft.events),

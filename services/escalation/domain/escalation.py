@@ -12,7 +12,7 @@ fallback is told. So nothing is silent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -232,7 +232,9 @@ def _tell_everyone(
     _notify(draft, kind, cause, due_at, everyone)
 
 
-def _reach(policy: Policy, names: Iterable[str], at: int) -> tuple[str, ...]:
+def _reach(policy: Policy, names: Sequence[str], at: int) -> tuple[str, ...]:
+    if len(names) == 1:
+        return policy.reach(names[0], at)
     return tuple(dict.fromkeys(person for name in names for person in policy.reach(name, at)))
 
 

@@ -32,6 +32,7 @@ treated like any other. Items are recognised as long as their case lists them (`
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -99,7 +100,13 @@ def is_known(cases: Iterable[Case], feedback_id: str) -> bool:
 
 def item_of(feedback: FeedbackReceived) -> str:
     """Return what all revisions of an item have in common; the recipe of intake's contacts."""
-    return ids.digest(feedback.tenant, "item", feedback.source, feedback.native_id)[:ITEM_DIGITS]
+    return _item(feedback.tenant, feedback.source, feedback.native_id)
+
+
+@lru_cache(maxsize=64)
+def _item(tenant: str, source: str, native_id: str) -> str:
+    """Remember the last ones: one decision asks for the same item several times."""
+    return ids.digest(tenant, "item", source, native_id)[:ITEM_DIGITS]
 
 
 def listed(case: Case, feedback: FeedbackReceived) -> FeedbackRef | None:
@@ -299,8 +306,10 @@ def _may_reopen(case: Case, now: int, policy: Policy) -> bool:
     return now - case.resolved_at <= policy.plan_for(case).reopen_ms
 
 
-def _unresolved(cases: Iterable[Case], item: FeedbackClassified) -> Case | None:
+def _unresolved(cases: Collection[Case], item: FeedbackClassified) -> Case | None:
     """Return the newest open case, of a bundle the one that is about the same."""
+    if not cases:
+        return None
     reasons = item.classification.reasons
     return max(
         (case for case in cases if case.state in OPEN),
@@ -316,6 +325,8 @@ def _unresolved(cases: Iterable[Case], item: FeedbackClassified) -> Case | None:
 
 def _about(cases: Collection[Case], item: FeedbackClassified) -> Case | None:
     """Return the part of a bundle that is about the same, else the first one."""
+    if not cases:
+        return None
     return _unresolved(cases, item) or _first(cases)
 
 

@@ -266,6 +266,9 @@ def list_ref(draft: Draft, ref: FeedbackRef) -> None:
 
     When there are too many, the oldest goes that is no contact, else the oldest but the first.
     """
+    if not draft.case.feedback:
+        draft.change(feedback=(ref,))
+        return
     refs = list(draft.case.feedback)
     item = ref.item or ref.feedback_id  # older ones have no item
     place = next((n for n, one in enumerate(refs) if (one.item or one.feedback_id) == item), None)
