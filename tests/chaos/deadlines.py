@@ -16,6 +16,8 @@ FIRINGS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("escalation.reescalated", "ack_expired"): ("ack_expiry",),
     ("escalation.exhausted", "ack_expired"): ("ack_expiry",),
     ("followup.due", "follow_up"): ("follow_up_due",),
+    ("followup.scheduled", "follow_up"): ("follow_up_due",),
+    ("followup.waived", "follow_up"): ("follow_up_due",),
     ("followup.missed", "follow_up"): ("follow_up_missed",),
     ("nudge.due", "clock"): ("nudge",),
     ("case.wait_over", "wait_over"): ("wait_end",),

@@ -75,12 +75,16 @@ NOTED = event("case.noted", 60)
 DUE = {"number": 1, "due_at": 30}
 
 
-def follow_up(kind: str, at: int, **fields: Any) -> Event:
-    return event(f"followup.{kind}", at, "resolved", cause="follow_up", follow_up=DUE, **fields)
+def follow_up(kind: str, at: int, cause: str = "follow_up", **fields: Any) -> Event:
+    given = {"follow_up": DUE} | fields
+    return event(f"followup.{kind}", at, "resolved", cause=cause, **given)
 
 
 PROMISED = follow_up(
-    "scheduled", 5, case_timers=[{"kind": "follow_up_due", "due_at": 30, "version": 3}]
+    "scheduled",
+    5,
+    "resolved",
+    case_timers=[{"kind": "follow_up_due", "due_at": 30, "version": 3}],
 )
 MISSED = [{"kind": "follow_up_missed", "due_at": 54, "version": 4}]
 CLOSED = event("case.closed", 60, "closed", case_timers=[])
@@ -186,6 +190,9 @@ def test_sound_histories_pass(events: list[Event]) -> None:
         ([PROMISED, follow_up("due", 30), follow_up("due", 30)], Rule.FOLLOW_UP),
         ([PROMISED, follow_up("waived", 30), follow_up("missed", 54)], Rule.FOLLOW_UP),
         ([PROMISED, follow_up("due", 31)], Rule.FOLLOW_UP),
+        ([PROMISED, follow_up("scheduled", 30, follow_up=DUE | {"due_at": 54})], Rule.FOLLOW_UP),
+        ([PROMISED, follow_up("scheduled", 30, follow_up=DUE | {"via": "survey"})],
+         Rule.FOLLOW_UP),
     ],
 )  # fmt: skip
 def test_every_rule_finds_its_violation(events: list[Event], rule: Rule) -> None:

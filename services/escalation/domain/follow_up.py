@@ -75,18 +75,18 @@ def due(draft: Draft, policy: Policy, number: int, due_at: int, cases: Iterable[
             close_if_settled(draft)
             return
         if later > draft.now:
-            _put_off(draft, item, later)
+            _put_off(draft, item, later, due_at)
             return
     grace_ms = policy.plan_for(draft.case).follow_up_grace_ms
     draft.arm(TimerKind.FOLLOW_UP_MISSED, draft.now + grace_ms, ref=number)
     _enter(draft, item, FollowUpState.DUE, Cause.FOLLOW_UP, at=due_at)
 
 
-def _put_off(draft: Draft, item: FollowUp, due_at: int) -> None:
+def _put_off(draft: Draft, item: FollowUp, due_at: int, at: int) -> None:
     later = msgspec.structs.replace(item, due_at=due_at)
     draft.change(follow_ups=tuple(later if one is item else one for one in draft.case.follow_ups))
     draft.arm(TimerKind.FOLLOW_UP_DUE, due_at, ref=item.number)
-    draft.emit(CaseEventKind.FOLLOW_UP_SCHEDULED, Cause.FOLLOW_UP, follow_up=later)
+    draft.emit(CaseEventKind.FOLLOW_UP_SCHEDULED, Cause.FOLLOW_UP, at=at, follow_up=later)
 
 
 def missed(draft: Draft, policy: Policy, number: int, due_at: int) -> None:
