@@ -40,9 +40,10 @@ class JumpGuard:
 
 ALONE_S, BESIDE_S = 0.25, 0.06
 """How long a transaction full of timers may take: alone, and while feedback comes in as well."""
-TIMES = 4.0
-"""Where a transaction of feedback alone takes long already, one of timers may take so much longer:
-each has a price of its own, and would do little but pay that on a busy machine."""
+TIMES = 1.0
+"""Where a transaction of feedback alone takes longer than that, one of timers may take as long: each has
+a price of its own. With four times as long, a quiet machine fired 5.2k timers/s instead of 4.4k, and
+feedback waited 532 ms (p99) instead of 194."""
 QUIET_S = 1.0
 """Without feedback for so long, timers are alone."""
 FEWEST, MOST = 300, 6_000
