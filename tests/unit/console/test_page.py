@@ -16,7 +16,8 @@ from tests.unit.console.rig import Site
 
 pytestmark = pytest.mark.source_tree
 
-PAGE = (Path(__file__).parents[3] / "deploy" / "docs" / "api.md").read_text("utf-8")
+FILE = Path(__file__).parents[3] / "deploy" / "docs" / "api.md"
+PAGE = FILE.read_text("utf-8") if FILE.is_file() else ""  # the wheel goes without it
 
 
 def rows(head: str) -> list[list[str]]:

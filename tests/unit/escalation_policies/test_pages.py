@@ -15,7 +15,8 @@ from tests.unit.escalation_policies.told import warned
 
 pytestmark = pytest.mark.source_tree
 
-PAGE = (Path(__file__).parents[3] / "deploy/docs/policy.md").read_text("utf-8")
+FILE = Path(__file__).parents[3] / "deploy/docs/policy.md"
+PAGE = FILE.read_text("utf-8") if FILE.is_file() else ""  # the wheel goes without it
 
 
 def documents(text: str) -> list[str]:
