@@ -203,13 +203,10 @@ def _message(
 ) -> Route:
     """Return the way of something new that a person wrote."""
     repeat = repeat_of(item.feedback)
-    if not live:
-        said_before = Cause.FEEDBACK if repeat is None else Cause.REPEAT_CONTACT
-        if is_negative(item):
-            return Route(OutcomeKind.CASE_OPENED, cause=said_before)
-        return _thanks(live, threaded, item, said_before, now, policy)
-    said = [case for case in live if repeat is not None and _lists(case, repeat.of)]
     cause = Cause.FEEDBACK if repeat is None else Cause.REPEAT_CONTACT
+    if not live and is_negative(item):  # the usual case: nothing is there that it could join
+        return Route(OutcomeKind.CASE_OPENED, cause=cause)
+    said = [case for case in live if repeat is not None and _lists(case, repeat.of)]
     unresolved = _unresolved(threaded, item) or _unresolved(said, item)
     if unresolved is None and not is_negative(item):
         return _thanks(live, threaded, item, cause, now, policy)
