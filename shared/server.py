@@ -6,6 +6,8 @@ aiohttp never ends a connection that sends its headers slowly or not at all; the
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -14,6 +16,47 @@ IDLE_S = 30.0
 LINGER_S = 2.0
 BACKLOG = 1_024
 _MAX_HEADER_BYTES = 16_384
+
+
+class Drain:
+    """Counts the requests in progress; a process that is about to stop lets them end.
+
+    ``connections`` are those on which a request arrived, see ``Server``.
+    """
+
+    def __init__(self) -> None:
+        self._idle = asyncio.Event()
+        self.draining = False
+        self.in_progress = 0
+        self.connections: set[RequestHandler] = set()
+
+    def problem(self) -> str | None:
+        """Return why no requests should be sent here, None if they should."""
+        return "draining" if self.draining else None
+
+    async def drain(self, timeout_s: float) -> None:
+        """Turn new requests away; return when those in progress are done, or after ``timeout_s``."""
+        self.draining = True
+        if self.in_progress:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), timeout_s)
+
+    @contextmanager
+    def counting(self, request: web.Request) -> Iterator[None]:
+        """Count a request while it is in progress."""
+        self.in_progress += 1
+        self.connections.add(request.protocol)
+        try:
+            yield
+        finally:
+            self.in_progress -= 1
+
+    def ended(self, response: web.StreamResponse) -> None:
+        """Close the connection behind an answer while draining; the last one ends the wait."""
+        if self.draining:
+            if not self.in_progress:
+                self._idle.set()
+            response.force_close()
 
 
 class Server:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
-from aiohttp.web_protocol import RequestHandler
 
 from services.console.api.problems import Problem
 from services.console.api.routes import Label, Route
@@ -19,6 +17,7 @@ from services.console.tokens import Caller, Role, Tokens
 from shared.errors import Transient
 from shared.limits import Limits
 from shared.metrics import Metrics
+from shared.server import Drain
 
 _log = structlog.get_logger(__name__)
 
@@ -37,7 +36,7 @@ class Pace:
     burst: float
 
 
-class Gate:
+class Gate(Drain):
     """Guards the routes of one process.
 
     Args:
@@ -45,25 +44,11 @@ class Gate:
     """
 
     def __init__(self, tokens: Tokens, rates: Limits, pace: Pace, metrics: Metrics) -> None:
+        super().__init__()
         self._tokens = tokens
         self._rates = rates
         self._pace = pace
         self._duration = metrics.http_duration
-        self._idle = asyncio.Event()
-        self.draining = False
-        self.in_progress = 0
-        self.connections: set[RequestHandler] = set()
-
-    def problem(self) -> str | None:
-        """Return why no requests should be sent here, None if they should."""
-        return "draining" if self.draining else None
-
-    async def drain(self, timeout_s: float) -> None:
-        """Turn new requests away; return when those in progress are done, or after ``timeout_s``."""
-        self.draining = True
-        if self.in_progress:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), timeout_s)
 
     def guarded(self, route: Route) -> Handler:
         """Return the handler of ``route`` behind its token and rate."""
@@ -88,16 +73,9 @@ class Gate:
         async def through(request: web.Request, handler: Handler) -> web.StreamResponse:
             clock = asyncio.get_running_loop().time
             started = clock()
-            self.in_progress += 1
-            self.connections.add(request.protocol)
-            try:
+            with self.counting(request):
                 response = await _answered(request, handler)
-            finally:
-                self.in_progress -= 1
-            if self.draining:
-                if not self.in_progress:
-                    self._idle.set()
-                response.force_close()
+            self.ended(response)
             response.headers.setdefault("Cache-Control", "no-store")
             response.headers["X-Content-Type-Options"] = "nosniff"
             label = labels.get(request.match_info.route.name or "", UNKNOWN)
