@@ -82,30 +82,43 @@ def end_of(reader: Consumer, at: TopicPartition) -> int:
 
 
 def read(bootstrap: str, prefix: str, topics: Sequence[str]) -> History:
-    """Return everything committed in ``topics`` up to their present ends.
+    """Return everything committed in ``topics``, cut through no transaction.
+
+    The ends of partitions are asked for in turn, and a commit may fall between. So once all are
+    reached they are asked for anew: nothing has come, or what came is read as well. They are those
+    of an uncommitted reader: a record of an open transaction counts, and is waited for.
 
     Raises:
         TimeoutError: a partition's end is not reached; a transaction was left open, for instance.
     """
     history = History({topic: [] for topic in topics})
     reader = consumer(bootstrap)
+    scout = consumer(bootstrap, **{"isolation.level": "read_uncommitted"})
     try:
         where = partitions(reader, [prefix + topic for topic in topics])
-        open_ends = {(at.topic, at.partition): end_of(reader, at) for at in where}
         reader.assign(where)
+        reached = dict.fromkeys(((at.topic, at.partition) for at in where), 0)
         last = time.monotonic()
-        while open_ends:
-            for message in reader.consume(5_000, 0.2):
-                last = time.monotonic()
-                reached = _take(message, prefix, history)
-                at = (message.topic() or "", message.partition() or 0)
-                if at in open_ends and reached >= open_ends[at]:
-                    del open_ends[at]
-            if time.monotonic() - last > STALL_S:
-                raise TimeoutError(f"no end in sight of {open_ends}")
+        while behind := _behind(scout, where, reached):
+            while any(reached[at] < end for at, end in behind.items()):
+                for message in reader.consume(5_000, 0.2):
+                    last = time.monotonic()
+                    at = (message.topic() or "", message.partition() or 0)
+                    reached[at] = max(reached[at], _take(message, prefix, history))
+                if time.monotonic() - last > STALL_S:
+                    raise TimeoutError(f"no end in sight of {behind}; reached {reached}")
     finally:
         reader.close()
+        scout.close()
     return history
+
+
+def _behind(
+    scout: Consumer, where: Iterable[TopicPartition], reached: Mapping[tuple[str, int], int]
+) -> dict[tuple[str, int], int]:
+    """Return the ends of the partitions that are not read to their present end."""
+    ends = {(at.topic, at.partition): end_of(scout, at) for at in where}
+    return {at: end for at, end in ends.items() if reached[at] < end}
 
 
 def _take(message: Message, prefix: str, history: History) -> int:

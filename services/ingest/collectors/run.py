@@ -111,8 +111,7 @@ class Run:
         now = asyncio.get_running_loop().time()
         if now >= self._store_at:
             self._store_at = now + STORE_EVERY_S
-            with suppress(Transient):  # the next one covers it: no reason to leave the stream
-                await self._store()
+            await self._store_moved()
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Return once all of it is durable: a collector has nobody who would send it again."""
@@ -135,6 +134,22 @@ class Run:
             if missed:
                 await self._outlet.sleep(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311
                 backoff_s = min(MAX_BACKOFF_S, backoff_s * 2)
+
+    async def _store_moved(self) -> None:
+        """Store the position; the first one before more is read, or a death would begin anew.
+
+        A later one that fails is covered by the next: no reason to leave the stream.
+        """
+        while True:
+            try:
+                await self._store()
+            except Transient as fault:
+                if self._stored is not None:
+                    return
+                self._failed("transient", fault)
+                await self._outlet.sleep(self._next_backoff())
+            else:
+                return
 
     async def _store(self) -> None:
         if self._cursor is not None and self._cursor != self._stored:

@@ -116,11 +116,18 @@ class Service:
         name = self.names.of(topic)
         count = PARTITIONS
         parts = [TopicPartition(name, number, 0) for number in range(count)]
-        left = sum(_end(consumer, part) for part in parts)
+        # More may come meanwhile, so each partition is read to its own end, and not their sum.
+        left = {part.partition: _end(consumer, part) for part in parts}
         consumer.assign(parts)
         messages: list[Any] = []
-        while len(messages) < left:
-            messages += consumer.consume(left - len(messages), timeout=10)
+        while any(left.values()):
+            for message in consumer.consume(500, timeout=0.1):
+                if message.error() is not None:
+                    continue
+                if message.offset() < left[message.partition()]:
+                    messages.append(message)
+                if message.offset() + 1 >= left[message.partition()]:
+                    left[message.partition()] = 0
         consumer.close()
         return messages
 

@@ -96,7 +96,7 @@ def test_a_killed_process_goes_on_where_it_was(launch: Launch, wire: Wire, tmp_p
     wire.review("feed", "Still crashes.")
     expected |= {*_posts(*range(100, 150)), "Still crashes."}
     again = launch(topics_exist=False, ingest__sources_file=file)
-    again.wait_for(lambda: expected <= set(_texts(again)), SESSION_S + 20)
+    again.wait_for(lambda: expected <= set(_texts(again)), 60.0)
     texts = _texts(again)
     assert set(texts) == expected
     # What was between Kafka's acknowledgement and Redis when it died may be there twice.

@@ -71,10 +71,7 @@ def test_every_item_of_the_sample_has_one_outcome(stack: Stack, installation: In
     rejected = [r for r in results if r["status"] == "rejected"]
     assert rejected, "the sample has broken lines on purpose"
 
-    wait_for(lambda: settled(installation, accepted), "all outcomes", 60.0)
-    history = history_of(
-        installation
-    )  # again: topics are read in turn, and a commit may fall between
+    history = wait_for(lambda: settled(installation, accepted), "all outcomes", 60.0)
     report = checker.check([Promise(one, "sample", 0) for one in accepted], history, ordered=False)
     assert not report.findings, str(report)
     letters = [e for e in history.of("dead-letters") if e.value["stage"] == "ingest"]

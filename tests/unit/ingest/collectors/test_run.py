@@ -155,11 +155,32 @@ def test_a_position_that_cannot_be_stored_is_no_reason_to_leave_the_stream(rig: 
             rig.log.fail_with = None
 
         script = Script(_page(cursor="1", confirm=kafka_fails), _page(confirm=kafka_is_back))
-        await _read(rig, script, Naps())
-        assert script.starts == [None]
+        await _read(rig, script, Naps(), "0")
+        assert script.starts == ["0"]
 
     asyncio.run(scenario())
     assert [mark.cursor for mark in _marks(rig)] == ["1"]  # at the end
+
+
+def test_nothing_is_read_of_a_new_source_before_its_first_position_is_stored(rig: Any) -> None:
+    """Else a death before the second would begin anew, "from now on", and lose what came between."""
+    async def scenario() -> None:
+        class Outage(Naps):
+            async def __call__(self, seconds: float) -> None:
+                await super().__call__(seconds)
+                if len(self.taken) == 2:
+                    rig.log.fail_with = None
+
+        naps = Outage()
+        rig.log.fail_with = lambda: Transient("away")
+        await _read(rig, Script(_page(cursor="1"), _page("a", cursor="2")), naps)
+        assert len(naps.taken) == 2
+
+    asyncio.run(scenario())
+    assert [record.topic for record in rig.log.records[:2]] == [
+        "ingest.watermarks",
+        "feedback.received",
+    ]
 
 
 def test_a_fault_is_waited_out_longer_each_time_and_reading_goes_on_where_it_was(rig: Any) -> None:
