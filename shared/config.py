@@ -154,6 +154,21 @@ class Escalation(Section, frozen=True):
     policy_file: str = ""
 
 
+class Notifier(Section, frozen=True):
+    """Who is told of what, and the messages to customers."""
+
+    sinks_file: str = "sinks.toml"
+    host: str = "127.0.0.1"
+    port: Port = 8070
+    public_url: str = ""
+    window: Count = 2_000
+    concurrency: Count = 64
+    timeout_s: Span = 10.0
+    give_up_after_s: Span = 172_800.0
+    allow_private: bool = False
+    replies: str = "receipt,follow_up,survey,nudge"
+
+
 class Privacy(Section, frozen=True):
     """Keys for pseudonyms, and for sealing what is not redacted."""
 
@@ -187,6 +202,7 @@ class Config(Section, frozen=True):
     classifier: Classifier = Classifier()
     escalation: Escalation = Escalation()
     console: Console = Console()
+    notifier: Notifier = Notifier()
     privacy: Privacy = Privacy()
     clock: Clock = Clock()
     log: Log = Log()

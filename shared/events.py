@@ -1191,6 +1191,163 @@ class PolicyVersion(Struct, frozen=True, tag_field="type", tag="policy.version.v
 # --------------------------------------------------------------------------- dead letters
 
 
+# --------------------------------------------------------------------------- downstream
+
+
+class MessageKind(enum.StrEnum):
+    """What a message to a customer is for."""
+
+    RECEIPT = "receipt"
+    PROGRESS = "progress"
+    RESOLUTION = "resolution"
+    FOLLOW_UP = "follow_up"
+    SURVEY = "survey"
+    NUDGE = "nudge"
+
+
+class NoReply(enum.StrEnum):
+    """Why a message to a customer is not sent by itself."""
+
+    NOT_AUTOMATIC = "not_automatic"
+    MACHINE = "machine"
+    NO_WRITER = "no_writer"
+    NO_ADDRESS = "no_address"
+    BUDGET = "budget"
+    LINT = "lint"
+    REFUSED = "refused"
+
+
+class ReplyDue(Struct, frozen=True, tag_field="type", tag="reply.due.v1"):
+    """A person has to write to a customer, since the product does not (topic ``followups``).
+
+    ``due_at`` is when the promise runs out, None without one. ``draft`` is what would have been
+    written, "" where there is nothing to propose; ``detail`` says in words why it was not sent.
+    """
+
+    reply_id: str
+    tenant: str
+    case_id: str
+    record_key: str
+    kind: MessageKind
+    why: NoReply
+    channel: Channel
+    severity: Severity
+    at: int
+    due_at: int | None = None
+    targets: tuple[str, ...] = ()
+    language: str = ""
+    draft: str = ""
+    detail: str = ""
+
+
+class Insight(Struct, frozen=True, tag_field="type", tag="insight.v1"):
+    """Something that was learnt of many cases together (topic ``insights``).
+
+    ``kind`` is an open word, such as ``pattern.confirmed``; consumers pass over one that they do not
+    know. ``targets`` are people, teams or rotas of the policy.
+    """
+
+    insight_id: str
+    tenant: str
+    kind: str
+    at: int
+    title: str
+    severity: Severity = Severity.MEDIUM
+    detail: str = ""
+    targets: tuple[str, ...] = ()
+    cases: tuple[str, ...] = ()
+
+
+class NotificationKind(enum.StrEnum):
+    """What a notification wants of its target.
+
+    ``page``: act, and acknowledge; ``inform``: know; ``acknowledge`` and ``resolve`` take a page back;
+    ``event``: a system that follows everything; ``customer``: a message to the customer.
+    """
+
+    PAGE = "page"
+    INFORM = "inform"
+    ACKNOWLEDGE = "acknowledge"
+    RESOLVE = "resolve"
+    EVENT = "event"
+    CUSTOMER = "customer"
+
+
+class Notification(Struct, frozen=True, tag_field="type", tag="notification.v1"):
+    """One thing to tell one target by one sink (topic ``notifications``).
+
+    The id is the same over all attempts, restarts and replays. ``epoch`` is that of the page, which is
+    not sent once another began. ``message`` is set of those to customers. ``origin`` is the integration
+    that caused the event: it is not told what it said itself.
+    """
+
+    notification_id: str
+    sink: str
+    kind: NotificationKind
+    tenant: str
+    cause: CaseEvent | ReplyDue | Insight
+    planned_at: int
+    target: str = ""
+    case_id: str = ""
+    epoch: int | None = None
+    message: MessageKind | None = None
+    origin: str = ""
+
+
+class DeliveryStatus(enum.StrEnum):
+    """How a notification ended.
+
+    ``stale``: it was not sent, since what it asked for was done or another epoch began; ``dropped``: the
+    sink is gone or disabled, or takes no such thing; ``parked``: it is a dead letter, and can be
+    replayed; ``passed_on``: a customer's message became a ``ReplyDue``.
+    """
+
+    DELIVERED = "delivered"
+    STALE = "stale"
+    DROPPED = "dropped"
+    PARKED = "parked"
+    PASSED_ON = "passed_on"
+
+
+class Delivery(Struct, frozen=True, tag_field="type", tag="delivery.v1"):
+    """What was told to whom, written after it was (topic ``deliveries``).
+
+    ``cause_id`` is the id of the event behind it. ``reference`` is what the other side calls it: a
+    ticket, a message id. ``attempts`` counts the tries of the process that ended it.
+    """
+
+    notification_id: str
+    sink: str
+    target: str
+    kind: NotificationKind
+    status: DeliveryStatus
+    tenant: str
+    cause_id: str
+    at: int
+    attempts: int = 1
+    case_id: str = ""
+    epoch: int | None = None
+    message: MessageKind | None = None
+    reference: str = ""
+    detail: str = ""
+
+
+class ReplyRoute(Struct, frozen=True, tag_field="type", tag="reply.route.v1"):
+    """Where a customer can be answered (compacted topic ``reply.routes``).
+
+    ``sealed`` is an encrypted ``Route`` (``shared.routes``); the key is ``route_id``, which begins with
+    the record key, so that an erasure finds all of a customer.
+    """
+
+    route_id: str
+    record_key: str
+    source: str
+    channel: Channel
+    sealed: bytes
+    at: Int64
+    thread_id: str | None = None
+
+
 class DeadLetter(Struct, frozen=True, tag_field="type", tag="dead.letter.v1"):
     """A record that could never be processed, whole: bytes are base64 in the JSON.
 

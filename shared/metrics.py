@@ -48,6 +48,7 @@ class Metrics:
         self._classifier()
         self._cases()
         self._deadlines()
+        self._notifier()
         self._kafka()
 
     def _counter(self, name: str, doc: str, labels: Iterable[str] = ()) -> Counter:
@@ -290,6 +291,36 @@ class Metrics:
         )
         for severity in Severity:
             self.ack_duration.labels(severity)
+
+    def _notifier(self) -> None:
+        self.notifications = self._counter(
+            "tocsin_notifications_total",
+            "Notifications that ended, by kind of sink and how.",
+            ("sink", "status"),
+        )
+        self.notification_attempts = self._counter(
+            "tocsin_notification_attempts_total",
+            "Attempts to deliver, by kind of sink and what came of them.",
+            ("sink", "verdict"),
+        )
+        self.notification_seconds = self._histogram(
+            "tocsin_notification_seconds",
+            "From the decision to the first delivery.",
+            LATENCY_BUCKETS,
+            ("sink",),
+        )
+        self.notifications_pending = self._gauge(
+            "tocsin_notifications_pending", "Notifications taken and not ended.", ("sink",)
+        )
+        self.sink_open = self._gauge(
+            "tocsin_sink_circuit_open", "Sinks of a kind whose circuit is open.", ("sink",)
+        )
+        self.replies_due = self._counter(
+            "tocsin_replies_due_total", "Messages to customers left to people.", ("why",)
+        )
+        self.customer_messages = self._counter(
+            "tocsin_customer_messages_total", "Messages sent to customers.", ("channel", "message")
+        )
 
     def _kafka(self) -> None:
         where = ("group", "topic", "partition")

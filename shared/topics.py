@@ -90,7 +90,11 @@ CASE_STATE = Topic(
 )
 POLICIES = Topic("policies", (events.PolicyVersion,), "policy version", -1, Cleanup.COMPACT)
 ESCALATIONS = Topic("escalations", (events.CaseEvent,), "tenant:customer", 45 * DAY_MS)
-FOLLOWUPS = Topic("followups", (events.CaseEvent,), "tenant:customer", 45 * DAY_MS)
+FOLLOWUPS = Topic("followups", (events.CaseEvent, events.ReplyDue), "tenant:customer", 45 * DAY_MS)
+INSIGHTS = Topic("insights", (events.Insight,), "tenant", 45 * DAY_MS)
+NOTIFICATIONS = Topic("notifications", (events.Notification,), "tenant:customer", 14 * DAY_MS)
+DELIVERIES = Topic("deliveries", (events.Delivery,), "tenant:customer", 400 * DAY_MS)
+REPLY_ROUTES = Topic("reply.routes", (events.ReplyRoute,), "route id", -1, Cleanup.COMPACT)
 FEEDBACK_ORIGINALS = Topic("feedback.originals", (events.Original,), "digest", 30 * DAY_MS)
 WATERMARKS = Topic("ingest.watermarks", (events.Watermark,), "source", -1, Cleanup.COMPACT)
 IDENTITY_LINKS = Topic("identity.links", (events.IdentityLink,), "alias", -1, Cleanup.COMPACT)
@@ -109,6 +113,10 @@ ALL: tuple[Topic, ...] = (
     POLICIES,
     ESCALATIONS,
     FOLLOWUPS,
+    INSIGHTS,
+    NOTIFICATIONS,
+    DELIVERIES,
+    REPLY_ROUTES,
     FEEDBACK_ORIGINALS,
     WATERMARKS,
     IDENTITY_LINKS,

@@ -123,6 +123,20 @@ SETTINGS = {
     "console.rate": "Requests a second that one name may make; twice as many at once (429 above).",
     "console.index_file": "Where the index of the search is kept between starts, redacted texts in it. "
     "Empty: a temporary file, made anew by the first search after a start.",
+    "notifier.sinks_file": "The sinks: who is told, by which way, of what (`tocsin sinks`). It is read "
+    "again when it changes; without it nobody is told.",
+    "notifier.host": "Address on which acknowledgements of PagerDuty and Slack come back.",
+    "notifier.port": "Its port.",
+    "notifier.public_url": "Under which address that door is reached from outside, for links.",
+    "notifier.window": "Notifications that one sink may hold at once; Kafka keeps the rest.",
+    "notifier.concurrency": "Deliveries of one sink at the same time.",
+    "notifier.timeout_s": "How long one attempt may take.",
+    "notifier.give_up_after_s": "A notification that could not be delivered for so long becomes a dead "
+    "letter.",
+    "notifier.allow_private": "Sinks may be on this network (else only public addresses, by https). For "
+    "demonstrations, and receivers of one's own; also `allow_private` of a sink.",
+    "notifier.replies": "Which messages to customers are sent by themselves, of `receipt`, `progress`, "
+    "`resolution`, `follow_up`, `survey`, `nudge`; of the others a person is told.",
     "privacy.pseudonym_key": "Key of the hash that turns an address, number or handle into a customer "
     "key. Changing it makes new customers of all. Secret.",
     "privacy.seal_key": "Key under which originals and refused items are encrypted, since they are not "

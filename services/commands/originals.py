@@ -20,8 +20,8 @@ def command() -> None:
 def show(context: click.Context, digest: str) -> None:
     """Write the original to standard output, byte for byte; exit 1 if it is not kept any more."""
     from services.ingest.original import find
-    from services.ingest.sealing import Sealer, Unsealable
     from shared.errors import Misconfigured
+    from shared.sealing import Sealer, Unsealable
 
     settings = loaded(context).config
     if not settings.privacy.seal_key:

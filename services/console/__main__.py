@@ -29,7 +29,6 @@ from services.console.api.reads import Reads
 from services.console.api.writes import Writes
 from services.console.lifecycle import Health, Parts
 from services.console.ports import Customer, Hit, Line, Place
-from services.console.sending import KafkaCommands
 from services.console.tokens import Tokens
 from services.console.waiting import Waiting
 from services.escalation.__main__ import view_namespace
@@ -50,6 +49,7 @@ from shared.events import Case, CaseState, PolicyVersion, Severity
 from shared.ids import partition_of, record_key_of_case
 from shared.limits import Limits
 from shared.metrics import Metrics, build_version, process_registry
+from shared.sending import KafkaCommands
 from shared.server import Server
 from shared.streams.reader import Cluster
 from shared.topics import Names

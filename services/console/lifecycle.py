@@ -11,12 +11,12 @@ import structlog
 from aiohttp import web
 
 from services.console.api.gate import Gate
-from services.console.sending import KafkaCommands
 from services.console.waiting import Waiting
 from shared import config, probes
 from shared.daemon import in_daemon
 from shared.errors import Exit, Transient
 from shared.metrics import Metrics
+from shared.sending import KafkaCommands
 from shared.server import Server
 
 CHECK_S = 5.0

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from services.ingest.channels.provider import Unfit
 from services.ingest.flight import Fate, Record
 from services.ingest.links import Links, Resolution
-from services.ingest.sealing import MAX_BYTES, Sealer
 from shared import codec, ids, topics
 from shared.events import (
     Channel,
@@ -18,6 +17,7 @@ from shared.events import (
     Original,
     RawReference,
 )
+from shared.sealing import MAX_BYTES, Sealer
 
 ORIGIN = "tocsin/ingest"
 STAGE = "ingest"

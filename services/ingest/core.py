@@ -11,13 +11,13 @@ from services.ingest.metering import Metering
 from services.ingest.prepare import Preparer
 from services.ingest.producer import KafkaLog
 from services.ingest.repeats import WINDOW_MS, Repeats
-from services.ingest.sealing import Sealer
 from services.ingest.whereabouts import Whereabouts
 from shared import topics
 from shared.clock import Clock, SystemClock
 from shared.config import Config
 from shared.metrics import Metrics
 from shared.ports import Nonces
+from shared.sealing import Sealer
 from shared.stores.redis_contacts import RedisContacts, RedisNonces
 from shared.stores.redis_dedupe import RedisDedupe, connect
 from shared.topics import Names

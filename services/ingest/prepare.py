@@ -19,11 +19,11 @@ from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.companions import ORIGIN, Companions
 from services.ingest.flight import Record
 from services.ingest.links import Links, Resolution
-from services.ingest.sealing import Sealer
 from shared import codec, ids, topics
 from shared.clock import Clock
 from shared.errors import Poison
 from shared.events import Channel, FeedbackReceived, Flag, Origin, Repeat, Role
+from shared.sealing import Sealer
 
 DEFAULT_SOURCE = "api"
 ANY_SOURCE = "*"

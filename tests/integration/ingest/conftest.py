@@ -124,10 +124,11 @@ class Service:
             for message in consumer.consume(500, timeout=0.1):
                 if message.error() is not None:
                     continue
-                if message.offset() < left[message.partition()]:
+                partition, offset = message.partition() or 0, message.offset() or 0
+                if offset < left[partition]:
                     messages.append(message)
-                if message.offset() + 1 >= left[message.partition()]:
-                    left[message.partition()] = 0
+                if offset + 1 >= left[partition]:
+                    left[partition] = 0
         consumer.close()
         return messages
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import pytest
 
-from services.console.sending import KafkaCommands
 from shared.commands import CommandSender, Delivered
 from shared.config import Kafka
 from shared.errors import Transient
 from shared.events import CaseCommand, CommandKind, EraseCustomer
+from shared.sending import KafkaCommands
 from shared.topics import Names
 
 COMMAND = CaseCommand(

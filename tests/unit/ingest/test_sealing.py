@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.sealing import Sealer, Unsealable
+from shared.sealing import Sealer, Unsealable
 
 
 @given(st.binary(max_size=2_000))

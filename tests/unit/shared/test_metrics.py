@@ -25,7 +25,17 @@ from services.ingest.sources.smtp_delivery import Outcome
 from shared import events, metrics, topics
 from shared.config import Kafka
 from shared.errors import PoisonReason
-from shared.events import CaseEventKind, Cause, Channel, ClockKind, NoCaseReason, Severity
+from shared.events import (
+    CaseEventKind,
+    Cause,
+    Channel,
+    ClockKind,
+    DeliveryStatus,
+    MessageKind,
+    NoCaseReason,
+    NoReply,
+    Severity,
+)
 from shared.metrics import Metrics, process_registry
 
 BUDGET = 3_000
@@ -49,7 +59,21 @@ PAGING = [
     Cause.REPEAT, Cause.FOLLOW_UP_OVERDUE, Cause.GATE, Cause.NO_ONE_ON_CALL, Cause.SNOOZE_OVER,
     Cause.COMMAND, Cause.AUDIT,
 ]  # fmt: skip
+SINKS = [
+    "webhook", "slack", "pagerduty", "smtp", "apprise", "ticket",
+    "customer.email", "customer.phone", "customer.social", "customer.reviews",
+]  # fmt: skip
 LABELS: dict[str, dict[str, Iterable[object]]] = {
+    "notifications": {"sink": SINKS, "status": DeliveryStatus},
+    "notification_attempts": {
+        "sink": SINKS,
+        "verdict": ["delivered", "retryable", "permanent", "gone", "unsuitable"],
+    },
+    "notification_seconds": {"sink": SINKS},
+    "notifications_pending": {"sink": SINKS},
+    "sink_open": {"sink": SINKS},
+    "replies_due": {"why": NoReply},
+    "customer_messages": {"channel": Channel, "message": MessageKind},
     "events_received": {"channel": Channel},
     "events_rejected": {"channel": CHANNELS, "reason": Refusal},
     "events_deduplicated": {"channel": Channel, "kind": ["exact", "near", "escalation"]},

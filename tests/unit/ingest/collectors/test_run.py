@@ -164,6 +164,7 @@ def test_a_position_that_cannot_be_stored_is_no_reason_to_leave_the_stream(rig: 
 
 def test_nothing_is_read_of_a_new_source_before_its_first_position_is_stored(rig: Any) -> None:
     """Else a death before the second would begin anew, "from now on", and lose what came between."""
+
     async def scenario() -> None:
         class Outage(Naps):
             async def __call__(self, seconds: float) -> None:

@@ -15,7 +15,7 @@ _POLL_S = 0.1
 
 
 class KafkaCommands:
-    """See :class:`services.console.ports.Commands`.
+    """Sends from an event loop; a thread of its own listens to Kafka.
 
     Args:
         make: makes the sender; its ``message.timeout.ms`` is the time that a command is tried.

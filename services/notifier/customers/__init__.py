@@ -1,0 +1,1 @@
+"""Messages to customers: templates, the lint of their tone, budgets, and the writers that send them."""

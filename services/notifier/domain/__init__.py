@@ -1,0 +1,1 @@
+"""Pure: who is told what, when again, and what has become stale."""
