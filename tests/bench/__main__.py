@@ -89,6 +89,8 @@ def run(bench: Bench, parts: Sequence[str]) -> None:
         bench.memory()
     if "escalate" in parts:
         bench.escalate()
+    if "deliver" in parts:
+        bench.deliver()
     for part in INTAKE:
         if part not in parts:
             continue

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from tests.bench.classify import TITLES, Classifying, Growth, Measured, Scores
 from tests.bench.contestants.casebook import SHARES
+from tests.bench.deliver import Delivering
 from tests.bench.escalate import Escalating
 from tests.bench.intake import Intake
 from tests.bench.overload import Overload
@@ -56,6 +57,7 @@ class Results:
     overload: Overload | None = None
     classify: Classifying | None = None
     escalate: Escalating | None = None
+    deliver: Delivering | None = None
     bars: list[Bar] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tests.bench import (
     backlog,
     classify,
+    deliver,
     escalate,
     installations,
     intake,
@@ -26,7 +27,7 @@ INTAKE = ("http", "batch", "smtp", "overload")
 ALONE = ("normalise", "classify")
 """Parts that need neither broker nor Redis."""
 TITLES = {who.key: f"{who.title}, {who.guarantee}" for who in ALL}
-PARTS = ("relay", "latency", "cpu", "pipeline", "memory", "escalate", *INTAKE, *ALONE)
+PARTS = ("relay", "latency", "cpu", "pipeline", "memory", "escalate", "deliver", *INTAKE, *ALONE)
 RATES = (200.0, 2_000.0)
 BARS = {
     "http": ("intake, single items", 5_000.0),
@@ -53,6 +54,7 @@ class Plan:
     cases: int = 1_000_000
     idle_s: float = 20.0
     late_s: int = 30
+    deliveries: int = 100_000
 
 
 QUICK = Plan(
@@ -69,6 +71,7 @@ QUICK = Plan(
     cases=100_000,
     idle_s=10.0,
     late_s=10,
+    deliveries=20_000,
 )
 
 
@@ -196,6 +199,18 @@ class Bench:
             ("timers due at once: doubled", found.draining.doubled, "≤", 0, ""),
             ("feedback beside due timers : idle, p99", ratio, "≤", 2.0, " ×"),
             ("lateness of timers, p99", found.late.p99, "≤", 1_000.0, " ms"),
+        ):
+            self.results.bars.append(bar(what, value, sense, bound, unit))
+
+    def deliver(self) -> None:
+        """Measure the notifier: webhooks to one sink, alone and beside another."""
+        self.results.deliver = found = deliver.measure(
+            self.arena, self.cluster, self.redis_url, self.plan.deliveries
+        )
+        for what, value, sense, bound, unit in (
+            ("webhooks delivered, one core", found.alone, "≥", 2_000.0, "/s"),
+            ("a dead sink costs the others", found.cost, "≤", 5.0, " %"),
+            ("a dead sink, against none at all", found.cost_of_one_more, "≤", 5.0, " %"),
         ):
             self.results.bars.append(bar(what, value, sense, bound, unit))
 

@@ -24,6 +24,7 @@ from shared import ids
 from shared.events import (
     Case,
     CaseCommand,
+    CaseEvent,
     Channel,
     Classification,
     CommandKind,
@@ -93,6 +94,15 @@ def mix(count: int, now: int) -> list[tuple[str, Callable[[], Decision]]]:
         if bool(call().cases) is (what == "no case"):
             raise RuntimeError(f"{what}: this is not what the bench takes it for")
     return made
+
+
+def openings(count: int, now: int) -> Iterator[CaseEvent]:
+    """Yield the openings of ``count`` cases, each of another customer."""
+    for number in range(count):
+        customer = customer_key(number)
+        severity = (Severity.HIGH, Severity.MEDIUM, Severity.CRITICAL)[number % 3]
+        given = FeedbackIn(classified(number, customer, severity, Kind.COMPLAINT, now))
+        yield decide({}, given, now, DEFAULT_POLICY).events[0]
 
 
 def _given(what: str, number: int, now: int) -> tuple[dict[str, Case], Input, int]:
