@@ -77,7 +77,11 @@ def test_the_provider_of_the_page_passes_the_contract_tests(folder: Path) -> Non
 @pytest.mark.parametrize(
     ("file", "right", "wrong"),
     [
-        ("providers/telegram.py", "check_token(credentials, hook.header", "str(hook.header"),
+        (
+            "providers/telegram.py",
+            "check_token(credentials.secrets, hook.header",
+            "str(hook.header",
+        ),
         ("providers/telegram.py", "message.message_id}", "update.update_id}"),
     ],
 )

@@ -23,14 +23,6 @@ T = TypeVar("T")
 DAY_S = 86_400
 
 
-class Unauthentic(Exception):
-    """A request is not proven to come from the provider; ``detail`` never repeats a secret."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
-
-
 class KeyNeeded(Exception):
     """The signature can only be checked with the key at ``url``, which ``Credentials.keys`` lacks.
 

@@ -15,9 +15,13 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 
-from services.ingest.channels import signatures
-from services.ingest.channels.provider import Credentials, KeyNeeded, Unauthentic
+from services.ingest.channels.provider import (
+    Credentials,
+    KeyNeeded,
+)
 from services.ingest.channels.times import stated
+from shared import signatures
+from shared.signatures import Unauthentic
 
 TOLERANCE_MS = 2 * 3_600_000
 """The time is that of publication; SNS sends again for at most an hour."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.ingest.channels.hook import Hook
 from services.ingest.channels.provider import Credentials, Proof
-from services.ingest.channels.signatures import check_token
+from shared.signatures import check_token
 
 
 def check_bearer(hook: Hook, credentials: Credentials) -> Proof:
@@ -15,7 +15,7 @@ def check_bearer(hook: Hook, credentials: Credentials) -> Proof:
     """
     scheme, _, token = hook.header("authorization").partition(" ")
     if scheme.lower() == "bearer":
-        check_token(credentials, token.strip(), what="bearer token")
+        check_token(credentials.secrets, token.strip(), what="bearer token")
         return Proof("bearer")
-    check_token(credentials, hook.header("x-api-key").strip(), what="token")
+    check_token(credentials.secrets, hook.header("x-api-key").strip(), what="token")
     return Proof("api_key")

@@ -21,7 +21,6 @@ from services.ingest.channels.provider import (
     Delivery,
     KeyNeeded,
     Proof,
-    Unauthentic,
     Unfit,
 )
 from services.ingest.channels.rejection import Rejected
@@ -43,6 +42,7 @@ from shared.clock import Clock
 from shared.errors import Transient
 from shared.limits import Limits
 from shared.ports import Nonces
+from shared.signatures import Unauthentic
 
 LOG_EVERY_S = 10.0
 LARGE = 256 * 1024

@@ -19,11 +19,11 @@ from services.ingest.channels.provider import (
     Delivery,
     KeyNeeded,
     Settings,
-    Unauthentic,
 )
 from services.ingest.channels.rejection import Rejected
 from services.ingest.prepare import Door, Entry, Prepared, Preparer
 from shared.clock import SystemClock
+from shared.signatures import Unauthentic
 from shared.topics import Names
 from tests.contract.providers import golden
 

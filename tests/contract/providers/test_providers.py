@@ -18,8 +18,13 @@ from hypothesis import strategies as st
 from services.ingest.channels import providers
 from services.ingest.channels.hook import Hook
 from services.ingest.channels.item import Item
-from services.ingest.channels.provider import Credentials, Provider, Settings, Unauthentic
+from services.ingest.channels.provider import (
+    Credentials,
+    Provider,
+    Settings,
+)
 from services.ingest.channels.rejection import Rejected
+from shared.signatures import Unauthentic
 from tests.contract.providers import golden
 from tests.contract.providers.golden import Case, Golden
 from tests.contract.providers.test_hostile import prepared

@@ -30,11 +30,9 @@ from services.ingest.channels.provider import (
     Provider,
     Reply,
     Settings,
-    Unauthentic,
     Unfit,
 )
 from services.ingest.channels.rejection import Refusal, Rejected
-from services.ingest.channels.signatures import check_hmac
 from services.ingest.metering import Metering
 from services.ingest.registry import Registry
 from services.ingest.sources.body import Bodies
@@ -47,6 +45,7 @@ from shared.errors import Transient
 from shared.events import Channel, DeadLetter, FeedbackReceived
 from shared.limits import Limits
 from shared.server import Server
+from shared.signatures import Unauthentic, check_hmac
 from shared.stores.memory_contacts import MemoryNonces
 
 SECRET = b"a-secret-of-the-shop"
@@ -54,7 +53,7 @@ KEY_URL = "https://keys.example.com/current.pem"
 
 
 def _verify(hook: Hook, credentials: Credentials, settings: Settings) -> Proof:
-    check_hmac(credentials, hook.url.encode() + hook.body, hook.header("x-signature"))
+    check_hmac(credentials.secrets, hook.url.encode() + hook.body, hook.header("x-signature"))
     if settings.option("key") and KEY_URL not in credentials.keys:
         raise KeyNeeded(KEY_URL)
     return Proof(

@@ -5,7 +5,7 @@ costs an acknowledgement too many; a person taken for a machine costs a complain
 (subjects, no-reply addresses, X-Auto-Response-Suppress) only forbid the automatic answer.
 
 What says that we wrote it has to be proven, since our own answers end a case: by our token in
-``X-Tocsin-Loop`` (``threading.mint_loop``), or by a From of ours that the receiving server verified.
+``X-Tocsin-Loop`` (``shared.mail_tokens``), or by a From of ours that the receiving server verified.
 A mail that only claims it is a stranger's: it counts, is flagged, and gets no automatic answer.
 """
 
@@ -20,10 +20,9 @@ from services.ingest.channels.email.parts import Envelope
 from services.ingest.channels.email.subject import looks_automatic
 from services.ingest.channels.provider import Settings
 from shared.events import Origin
+from shared.mail_tokens import LOOP_HEADER, is_loop
 
-LOOP_HEADER = "x-tocsin-loop"
-"""Every mail that we send bears it, with a token that only we can make."""
-
+_LOOP_HEADER = LOOP_HEADER.lower()
 _AUTO_REPLY_HEADERS = ("x-autoreply", "x-autorespond", "x-autoresponse", "x-auto-reply-from")
 _LIST_HEADERS = ("list-id", "list-unsubscribe")
 _BULK = frozenset({"bulk", "list", "junk"})
@@ -107,18 +106,18 @@ def _listed(settings: Settings, option: str) -> set[str]:
 
 
 def _is_ours(headers: Headers, envelope: Envelope, settings: Settings) -> bool:
-    token, own_id = headers.first(LOOP_HEADER), threading.message_id(headers.first("message-id"))
+    token, own_id = headers.first(_LOOP_HEADER), threading.message_id(headers.first("message-id"))
     secrets = settings.listed("thread_secret")
     if not (token and own_id and secrets):
         return False
     thread = threading.thread_id(headers, own_id, envelope.recipients, secrets)
-    return threading.is_loop(secrets, token, own_id, thread)
+    return is_loop(secrets, token, own_id, thread)
 
 
 def _claims_our_program(headers: Headers, settings: Settings) -> bool:
     domain = settings.option("own_domain").lower()
     own_id = threading.message_id(headers.first("message-id"))
-    return LOOP_HEADER in headers or (bool(domain) and own_id.endswith(f"@{domain}"))
+    return _LOOP_HEADER in headers or (bool(domain) and own_id.endswith(f"@{domain}"))
 
 
 def _null_sender(headers: Headers, envelope: Envelope) -> bool:

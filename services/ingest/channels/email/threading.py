@@ -1,77 +1,29 @@
 """Which conversation a message belongs to. Never by its subject: subjects are shared by strangers.
 
-A thread id is 16 characters made of the Message-ID that began the conversation (32 if that was made
-up, for there was none), so that it fits into a reply address: ``support+<token>@…``, where the token is
-the thread id and a MAC over it. The order is token, first of References, In-Reply-To, Outlook's
+The order is the token of a thread (``shared.mail_tokens``), first of References, In-Reply-To, Outlook's
 Thread-Index of a reply, the own Message-ID.
 
 What we send must therefore carry References that begin with the customer's first Message-ID, or the
-token in Reply-To, better both; and ``X-Tocsin-Loop`` with ``mint_loop``, by which it is known for ours
-if it comes back.
+token in Reply-To, better both; and ``X-Tocsin-Loop``, by which it is known for ours if it comes back.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
 import re
 from collections.abc import Iterable
 
 from services.ingest.channels.email.mail import Headers, addresses
 from services.ingest.channels.item import DERIVED
 from services.ingest.channels.text import clean_line
+from shared.mail_tokens import read, thread_of
 
 MAX_REFERENCES = 64
 MAX_ID = 512
-_SIZE = 10  # bytes of an id and of a MAC: 16 characters each
 _THREAD_INDEX_ROOT = 22
 _REFERENCE = re.compile(r"<\s*([^<>\s][^<>]{0,998})>")
-_THREAD_ID = re.compile(r"[a-z0-9]{16,32}")
-_TOKEN = re.compile(r"\+(?P<thread>[a-z0-9]{16,32})(?P<mac>[a-z2-7]{16})@")
 _ADDRESSED = ("delivered-to", "x-original-to", "to", "cc")
-
-
-def mint(secret: str, thread_id: str) -> str:
-    """Return the token of a thread for the address of our replies, in lower case.
-
-    Raises:
-        ValueError: it is no thread id of this module.
-    """
-    if not _THREAD_ID.fullmatch(thread_id):
-        raise ValueError("a thread id has 16 to 32 characters of a-z and 0-9")
-    return thread_id + _mac(secret, thread_id)
-
-
-def read(secrets: Iterable[str], address: str) -> str | None:
-    """Return the thread whose token is in ``address``, None if there is none or it is forged.
-
-    Mail systems fold the case of addresses, so case does not matter.
-    """
-    match = _TOKEN.search(address.lower())
-    if match is None:
-        return None
-    return match["thread"] if _is_mac(secrets, match["thread"], match["mac"]) else None
-
-
-def mint_loop(secret: str, message_id: str, thread: str) -> str:
-    """Return what our ``X-Tocsin-Loop`` says: that we sent the message of this id in this thread.
-
-    ``thread`` is the one that the headers of the message itself lead to, as ``thread_id`` finds it.
-    Bound to both, what somebody got from us is of no use for another message.
-    """
-    return _mac(secret, _loop(message_id, thread))
-
-
-def is_loop(secrets: Iterable[str], token: str, message_id: str, thread: str) -> bool:
-    """Tell whether ``token`` is that of ``mint_loop``, under one of the ``secrets``."""
-    return _is_mac(secrets, _loop(message_id, thread), token.strip().lower())
-
-
-def thread_of(message_id: str) -> str:
-    """Return the id of the thread that a message began."""
-    return _text(hashlib.blake2b(message_id.encode("utf-8", "replace"), digest_size=_SIZE).digest())
 
 
 def message_id(value: str) -> str:
@@ -149,23 +101,3 @@ def _outlook(value: str) -> str | None:
     if len(index) <= _THREAD_INDEX_ROOT:
         return None
     return thread_of(index[:_THREAD_INDEX_ROOT].hex())
-
-
-def _loop(value: str, thread: str) -> str:
-    return f"loop\0{message_id(value)}\0{thread}"  # no thread id has a NUL in it
-
-
-def _is_mac(secrets: Iterable[str], text: str, given: str) -> bool:
-    raw = given.encode("utf-8", "replace")
-    matches = [hmac.compare_digest(_mac(secret, text).encode(), raw) for secret in secrets]
-    return any(matches)
-
-
-def _mac(secret: str, text: str) -> str:
-    return _text(
-        hmac.new(secret.encode(), text.encode("utf-8", "replace"), "sha256").digest()[:_SIZE]
-    )
-
-
-def _text(digest: bytes) -> str:
-    return base64.b32encode(digest).decode().lower()

@@ -17,9 +17,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 from services.ingest.channels.forms import URLENCODED, urlencoded
 from services.ingest.channels.hook import Hook
-from services.ingest.channels.provider import Credentials, Proof, Unauthentic
+from services.ingest.channels.provider import (
+    Credentials,
+    Proof,
+)
 from services.ingest.channels.rejection import Rejected
-from services.ingest.channels.signatures import check_hmac, require
+from shared.signatures import Unauthentic, check_hmac, require
 
 HEADER = "x-twilio-signature"
 SETTINGS_HEADER = "x-twilio-webhooks-signature-settings"
@@ -42,7 +45,7 @@ def check_signature(hook: Hook, credentials: Credentials) -> Proof:
     for url in spellings(hook.url):
         try:
             check_hmac(
-                credentials,
+                credentials.secrets,
                 (url + fields).encode("utf-8", "surrogatepass"),
                 hook.header(HEADER),
                 algorithm=algorithm,

@@ -29,14 +29,13 @@ from services.ingest.channels.provider import (
     Provider,
     SecretFrom,
     Settings,
-    Unauthentic,
 )
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
-from services.ingest.channels.signatures import unbase64
 from services.ingest.channels.times import stated
 from services.ingest.channels.tokens import check_bearer
 from shared.events import CallOutcome, Channel
+from shared.signatures import Unauthentic, unbase64
 
 _FROM_CUSTOMER = frozenset({"INBOUND", "TRANSFER", "QUEUE_TRANSFER", "CALLBACK", "WEBRTC_API"})
 _MAX_ENVELOPES = 3

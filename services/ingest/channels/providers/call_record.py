@@ -49,10 +49,10 @@ from services.ingest.channels.provider import (
     Settings,
 )
 from services.ingest.channels.reading import read_json
-from services.ingest.channels.signatures import check_age, check_hmac, seconds
 from services.ingest.channels.times import stated
 from services.ingest.channels.tokens import check_bearer
 from shared.events import CallOutcome, Channel, Operation, Role, Transcript, Turn
+from shared.signatures import check_age, check_hmac, seconds
 
 HEADER = "x-tocsin-signature"
 _MAX_PARTS = 10
@@ -104,7 +104,7 @@ def verify(hook: Hook, credentials: Credentials, settings: Settings) -> Proof:  
     parts = [part.strip().partition("=") for part in given.split(",")[:_MAX_PARTS]]
     time = next((value for name, _, value in parts if name == "t"), "")
     check_hmac(
-        credentials,
+        credentials.secrets,
         time.encode("utf-8", "surrogateescape") + b"." + hook.body,
         [value for name, _, value in parts if name == "v1"],
     )

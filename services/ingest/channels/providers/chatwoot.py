@@ -24,9 +24,9 @@ from services.ingest.channels.provider import (
     Settings,
 )
 from services.ingest.channels.reading import Id, read_json
-from services.ingest.channels.signatures import check_age, check_hmac, require, seconds
 from services.ingest.channels.times import stated
 from shared.events import Attachment, Channel, Medium, Operation, Origin, Rating, Role
+from shared.signatures import check_age, check_hmac, require, seconds
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -148,7 +148,7 @@ def verify(hook: Hook, credentials: Credentials, _settings: Settings) -> Proof:
     check_age(seconds(timestamp), hook.now)
     algorithm, _, digest = hook.header("x-chatwoot-signature").partition("=")
     require(algorithm == "sha256", "the signature is missing")
-    check_hmac(credentials, timestamp.encode() + b"." + hook.body, digest)
+    check_hmac(credentials.secrets, timestamp.encode() + b"." + hook.body, digest)
     return Proof("chatwoot-sha256")
 
 

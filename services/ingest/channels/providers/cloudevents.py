@@ -26,14 +26,13 @@ from services.ingest.channels.provider import (
     Provider,
     SecretFrom,
     Settings,
-    Unauthentic,
 )
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
-from services.ingest.channels.signatures import unbase64
 from services.ingest.channels.times import stated
 from services.ingest.channels.tokens import check_bearer
 from shared.events import Channel
+from shared.signatures import Unauthentic, unbase64
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"

@@ -27,13 +27,12 @@ from services.ingest.channels.provider import (
     Provider,
     SecretFrom,
     Settings,
-    Unauthentic,
 )
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
-from services.ingest.channels.signatures import check_basic, check_token
 from services.ingest.channels.times import stated
 from shared.events import CallOutcome, Channel, Turn
+from shared.signatures import Unauthentic, check_basic, check_token
 
 ENGINE = "deepgram"
 _OUTCOMES = {str(outcome): outcome for outcome in CallOutcome}
@@ -90,14 +89,14 @@ class _Answer(msgspec.Struct, frozen=True):
 def verify(hook: Hook, credentials: Credentials, settings: Settings) -> Proof:  # noqa: ARG001
     """Check user and password, else the secret in the extra metadata."""
     if hook.header("authorization"):
-        check_basic(credentials, hook.header("authorization"))
+        check_basic(credentials.secrets, hook.header("authorization"))
         return Proof("basic")
     try:
         extra = read_json(hook.body, _Answer).metadata.extra
     except Rejected as rejected:
         raise Unauthentic("neither user and password nor a readable body") from rejected
     given = "" if extra is None else extra.callback_secret or ""
-    check_token(credentials, given, what="callback_secret")
+    check_token(credentials.secrets, given, what="callback_secret")
     return Proof("callback_secret")
 
 

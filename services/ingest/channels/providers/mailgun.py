@@ -12,7 +12,6 @@ from typing import TypeVar
 
 import msgspec
 
-from services.ingest.channels import signatures
 from services.ingest.channels.email.message import from_parts, parse_message
 from services.ingest.channels.email.parts import OPTIONS, Checks, Envelope, Parts
 from services.ingest.channels.forms import Form, read_form
@@ -26,11 +25,12 @@ from services.ingest.channels.provider import (
     Proof,
     Provider,
     Settings,
-    Unauthentic,
 )
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
+from shared import signatures
 from shared.events import Attachment, Channel
+from shared.signatures import Unauthentic
 
 TOLERANCE_MS = 9 * 3_600_000
 """It tries again for eight hours ("Automatic Retries"), and says nowhere that it signs anew for that."""
@@ -57,7 +57,7 @@ def verify(hook: Hook, credentials: Credentials, _settings: Settings) -> Proof:
     token = form.text("token")
     signatures.require(bool(token), "the token is missing")
     signatures.check_hmac(
-        credentials, form.raw("timestamp") + form.raw("token"), form.text("signature")
+        credentials.secrets, form.raw("timestamp") + form.raw("token"), form.text("signature")
     )
     signatures.check_age(signatures.seconds(form.text("timestamp")), hook.now, TOLERANCE_MS)
     return Proof("mailgun hmac-sha256", nonce=token, digest=form.digest())

@@ -27,11 +27,11 @@ from services.ingest.channels.provider import (
     Settings,
 )
 from services.ingest.channels.reading import read_json
-from services.ingest.channels.signatures import check_hmac, check_token
 from services.ingest.channels.social import meta_feed, meta_messaging, whatsapp
 from services.ingest.channels.social.parts import Id, Part, Raws, Time, each, optional
 from services.ingest.channels.social.whatsapp_payloads import Value
 from shared.events import Channel
+from shared.signatures import check_hmac, check_token
 
 _COMMENTS = frozenset({"comments", "live_comments", "mentions"})
 _MESSAGES = frozenset({"messages", "message_echoes", "smb_message_echoes"})
@@ -64,7 +64,7 @@ class Change(msgspec.Struct, frozen=True):
 def verify(hook: Hook, credentials: Credentials, _settings: Settings) -> Proof:
     """Check the signature over the body."""
     given = hook.header("x-hub-signature-256")
-    check_hmac(credentials, hook.body, given, encoding=_prefixed)
+    check_hmac(credentials.secrets, hook.body, given, encoding=_prefixed)
     return Proof("meta-sha256")
 
 
@@ -77,7 +77,7 @@ def challenge(hook: Hook, credentials: Credentials, settings: Settings) -> Reply
     if hook.method != "GET" or hook.query.get("hub.mode") != "subscribe":
         return None
     token = settings.option("verify_token").encode()
-    known = Credentials(secrets=(*credentials.secrets, *([token] if token else [])))
+    known = (*credentials.secrets, *([token] if token else []))
     check_token(known, hook.query.get("hub.verify_token", ""), what="verify token")
     return Reply(body=hook.query.get("hub.challenge", "").encode("utf-8", "replace"))
 

@@ -15,7 +15,6 @@ import re
 
 import msgspec
 
-from services.ingest.channels import signatures
 from services.ingest.channels.email.message import from_parts, parse_message
 from services.ingest.channels.email.parts import OPTIONS, Checks, Envelope, Parts
 from services.ingest.channels.hook import Hook
@@ -34,6 +33,7 @@ from services.ingest.channels.provider import (
 )
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
+from shared import signatures
 from shared.events import Attachment, Channel
 
 _SPECIAL = re.compile(r'[<>"\\@]')  # what would end the name, or make another address of it
@@ -77,7 +77,7 @@ class _Mail(msgspec.Struct, frozen=True, rename="pascal"):
 
 def verify(hook: Hook, credentials: Credentials, _settings: Settings) -> Proof:
     """Check basic authentication."""
-    signatures.check_basic(credentials, hook.header("authorization"))
+    signatures.check_basic(credentials.secrets, hook.header("authorization"))
     return Proof("postmark basic")
 
 

@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from services.ingest.channels import signatures
 from services.ingest.channels.email.message import from_parts, parse_message
 from services.ingest.channels.email.parts import OPTIONS, Checks, Envelope, Parts
 from services.ingest.channels.forms import Form, Part, read_form
@@ -32,11 +31,12 @@ from services.ingest.channels.provider import (
     Proof,
     Provider,
     Settings,
-    Unauthentic,
 )
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
+from shared import signatures
 from shared.events import Attachment, Channel
+from shared.signatures import Unauthentic
 
 TOLERANCE_MS = (3 * DAY_S + 3_600) * 1000
 """It sends again for three days, and does not say that it signs anew. Ids are remembered as long."""
@@ -68,7 +68,7 @@ def verify(hook: Hook, credentials: Credentials, _settings: Settings) -> Proof:
         secret.removeprefix(BASIC) for secret in credentials.secrets if secret.startswith(BASIC)
     )
     if passwords and not hook.header(_SIGNATURE):
-        signatures.check_basic(Credentials(secrets=passwords), hook.header("authorization"))
+        signatures.check_basic(passwords, hook.header("authorization"))
         return Proof("sendgrid basic")
     signature = signatures.unbase64(hook.header(_SIGNATURE).strip())
     stamp = hook.header(_TIMESTAMP)

@@ -33,12 +33,12 @@ from services.ingest.channels.provider import (
     Provider,
     SecretFrom,
     Settings,
-    Unauthentic,
 )
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.channels.times import stated
 from shared.events import Channel, Medium, Origin, Role
+from shared.signatures import Unauthentic
 
 _WORDS = {"PASS": "pass", "FAIL": "fail", "GRAY": "none", "PROCESSING_FAILED": "temperror"}
 _SETUP = "Successfully validated SNS topic"
@@ -182,7 +182,7 @@ def _report(message: _Message) -> Item:
         channel=Channel.EMAIL,
         medium=Medium.EMAIL,
         text="\n".join(filter(None, [report.complaint_feedback_type, *lines])) or origin.value,
-        thread_id=threading.thread_of([*threading.references(headers), about][0])
+        thread_id=thread_of([*threading.references(headers), about][0])
         if about
         else None,
         parent_id=about or None,

@@ -29,11 +29,11 @@ from services.ingest.channels.provider import (
 )
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Rejected
-from services.ingest.channels.signatures import check_age, check_hmac, seconds
 from services.ingest.channels.social.mrkdwn import to_text
 from services.ingest.channels.social.parts import Part, each, required
 from services.ingest.channels.times import stated
 from shared.events import Attachment, Channel, Flag, Medium, Operation, Origin, Role
+from shared.signatures import check_slack
 
 _SAID = frozenset(
     {None, "bot_message", "me_message", "file_share", "thread_broadcast", "assistant_app_thread"}
@@ -119,15 +119,14 @@ class Us(msgspec.Struct, frozen=True):
 
 def verify(hook: Hook, credentials: Credentials, _settings: Settings) -> Proof:
     """Check the signature over time and body."""
-    timestamp = hook.header("x-slack-request-timestamp")
-    check_age(seconds(timestamp), hook.now)
-    signed = b"v0:" + timestamp.strip().encode() + b":" + hook.body
-    check_hmac(credentials, signed, hook.header("x-slack-signature"), encoding=_versioned)
+    check_slack(
+        credentials.secrets,
+        hook.body,
+        hook.header("x-slack-request-timestamp"),
+        hook.header("x-slack-signature"),
+        hook.now,
+    )
     return Proof("slack-v0")
-
-
-def _versioned(digest: bytes) -> bytes:
-    return b"v0=" + digest.hex().encode()
 
 
 def challenge(hook: Hook, credentials: Credentials, settings: Settings) -> Reply | None:

@@ -27,9 +27,9 @@ from services.ingest.channels.provider import (
 )
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
-from services.ingest.channels.signatures import check_age, check_hmac, require, seconds
 from services.ingest.channels.times import stated
 from shared.events import Channel
+from shared.signatures import check_age, check_hmac, require, seconds
 
 PREFIX = b"whsec_"
 MAX_SIGNATURES = 20
@@ -55,7 +55,7 @@ def verify(hook: Hook, credentials: Credentials, _settings: Settings) -> Proof:
     prefix = f"{id_}.{timestamp}.".encode("utf-8", "surrogateescape")
     keys = tuple(_key(secret) for secret in credentials.secrets if _key(secret))
     check_hmac(
-        Credentials(secrets=keys),
+        keys,
         prefix + hook.body,
         [signature[3:] for signature in given if signature.startswith("v1,")],
         encoding=base64.b64encode,

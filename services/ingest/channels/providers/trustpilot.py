@@ -26,9 +26,9 @@ from services.ingest.channels.reading import read_json
 from services.ingest.channels.reviews.names import public_name
 from services.ingest.channels.reviews.page import identified
 from services.ingest.channels.reviews.stars import stars
-from services.ingest.channels.signatures import check_basic
 from services.ingest.channels.times import stated
 from shared.events import Channel, Medium, Operation, Product
+from shared.signatures import check_basic
 
 _OPERATIONS = {
     f"{kind}-review-{verb}": operation
@@ -95,7 +95,7 @@ def verify(hook: Hook, credentials: Credentials, settings: Settings) -> Proof:  
     Raises:
         Unauthentic: they are missing or wrong.
     """
-    check_basic(credentials, hook.header("authorization"))
+    check_basic(credentials.secrets, hook.header("authorization"))
     return Proof(method="basic")
 
 

@@ -34,7 +34,6 @@ from services.ingest.channels.provider import (
     Settings,
 )
 from services.ingest.channels.reading import read_json
-from services.ingest.channels.signatures import check_hmac, require
 from services.ingest.channels.social.parts import (
     Part,
     count,
@@ -65,6 +64,7 @@ from shared.events import (
     Origin,
     Role,
 )
+from shared.signatures import check_hmac, require
 
 _TOKEN = re.compile(r"[A-Za-z0-9_.~=+/:-]{1,512}", re.ASCII)
 _NO_LANGUAGE = frozenset({"", "und", "qam", "qct", "qht", "qme", "qst", "zxx"})
@@ -73,7 +73,7 @@ _NO_LANGUAGE = frozenset({"", "und", "qam", "qct", "qht", "qme", "qst", "zxx"})
 def verify(hook: Hook, credentials: Credentials, _settings: Settings) -> Proof:
     """Check the signature over the body."""
     given = hook.header("x-twitter-webhooks-signature")
-    check_hmac(credentials, hook.body, given, encoding=_encoded)
+    check_hmac(credentials.secrets, hook.body, given, encoding=_encoded)
     return Proof("x-sha256")
 
 

@@ -32,9 +32,9 @@ from services.ingest.channels.provider import (
 )
 from services.ingest.channels.reading import Id, read_json
 from services.ingest.channels.rejection import Refusal, Rejected
-from services.ingest.channels.signatures import check_age, check_hmac
 from services.ingest.channels.times import stated
 from shared.events import Channel, Medium, Operation, Origin, Role
+from shared.signatures import check_age, check_hmac
 
 
 class Via(msgspec.Struct, frozen=True):
@@ -152,7 +152,7 @@ def verify(hook: Hook, credentials: Credentials, _settings: Settings) -> Proof:
     timestamp = hook.header("x-zendesk-webhook-signature-timestamp")
     check_age(stated(timestamp).at, hook.now)
     check_hmac(
-        credentials,
+        credentials.secrets,
         timestamp.encode("utf-8", "surrogateescape") + hook.body,
         hook.header("x-zendesk-webhook-signature"),
         encoding=base64.b64encode,

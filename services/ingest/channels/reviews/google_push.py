@@ -19,11 +19,10 @@ from services.ingest.channels.provider import (
     KeyNeeded,
     Proof,
     Settings,
-    Unauthentic,
 )
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
-from services.ingest.channels.signatures import TOLERANCE_MS, require
+from shared.signatures import TOLERANCE_MS, Unauthentic, require
 
 KEYS_URL = "https://www.googleapis.com/oauth2/v3/certs"
 OPTIONS = {

@@ -11,36 +11,36 @@ from services.ingest.channels.email.parts import Envelope
 from services.ingest.channels.item import DERIVED
 from tests.unit.ingest.email.mails import item
 
-THREAD = threading.thread_of("m1@customer.example")
+THREAD = mail_tokens.thread_of("m1@customer.example")
 
 
 def test_a_token_is_read_back_whatever_the_case() -> None:
-    token = threading.mint("secret", THREAD)
-    assert threading.read(["secret"], f"support+{token}@shop.example") == THREAD
-    assert threading.read(["secret"], f"SUPPORT+{token.upper()}@SHOP.EXAMPLE") == THREAD
+    token = mail_tokens.mint("secret", THREAD)
+    assert mail_tokens.read(["secret"], f"support+{token}@shop.example") == THREAD
+    assert mail_tokens.read(["secret"], f"SUPPORT+{token.upper()}@SHOP.EXAMPLE") == THREAD
     assert len(f"support+{token}") <= 64
 
 
 def test_a_token_is_valid_under_each_of_the_secrets_and_under_no_other() -> None:
-    address = f"support+{threading.mint('old', THREAD)}@shop.example"
-    assert threading.read(["new", "old"], address) == THREAD
-    assert threading.read(["new"], address) is None
-    assert threading.read([], address) is None
-    swapped = address.replace(THREAD, threading.thread_of("other"))
-    assert threading.read(["old"], swapped) is None
+    address = f"support+{mail_tokens.mint('old', THREAD)}@shop.example"
+    assert mail_tokens.read(["new", "old"], address) == THREAD
+    assert mail_tokens.read(["new"], address) is None
+    assert mail_tokens.read([], address) is None
+    swapped = address.replace(THREAD, mail_tokens.thread_of("other"))
+    assert mail_tokens.read(["old"], swapped) is None
 
 
 def test_only_thread_ids_can_be_minted() -> None:
     with pytest.raises(ValueError, match="16 to 32"):
-        threading.mint("secret", "case 12")
+        mail_tokens.mint("secret", "case 12")
 
 
 def test_a_thread_without_a_message_id_has_a_token_too() -> None:
     thread = "0123456789abcdef" * 2  # what intake makes of an id that begins with "derived:"
-    token = threading.mint("secret", thread)
-    assert threading.read(["secret"], f"support+{token}@shop.example") == thread
+    token = mail_tokens.mint("secret", thread)
+    assert mail_tokens.read(["secret"], f"support+{token}@shop.example") == thread
     assert len(f"support+{token}") <= 64
-    assert threading.read(["secret"], f"support+{thread}{'a' * 16}@shop.example") is None
+    assert mail_tokens.read(["secret"], f"support+{thread}{'a' * 16}@shop.example") is None
 
 
 def test_a_message_without_id_is_a_thread_of_its_own() -> None:
@@ -65,7 +65,7 @@ def test_replies_meet_the_first_message() -> None:
 
 
 def test_a_token_beats_references() -> None:
-    token = threading.mint("golden-old", THREAD)
+    token = mail_tokens.mint("golden-old", THREAD)
     to = f"Shop <support+{token}@shop.example>"
     assert item(Message_ID="<x@y>", References="<other@z>", To=to).thread_id == THREAD
     by_envelope = Envelope(recipients=(f"support+{token}@shop.example",))
@@ -86,13 +86,13 @@ def test_the_index_of_outlook_groups_replies_without_references() -> None:
     one = item(Message_ID="<a@x>", Thread_Index=index)
     assert one.thread_id == item(Message_ID="<b@x>", Thread_Index=later).thread_id
     root = base64.b64encode(bytes(range(22))).decode()
-    assert item(Message_ID="<c@x>", Thread_Index=root).thread_id == threading.thread_of("c@x")
-    assert item(Message_ID="<d@x>", Thread_Index="%%%").thread_id == threading.thread_of("d@x")
+    assert item(Message_ID="<c@x>", Thread_Index=root).thread_id == mail_tokens.thread_of("c@x")
+    assert item(Message_ID="<d@x>", Thread_Index="%%%").thread_id == mail_tokens.thread_of("d@x")
 
 
 def test_cycles_and_floods_of_references_are_harmless() -> None:
     assert item(References="<m1@customer.example> " * 3).thread_id == THREAD
-    assert item(References="<a@b> " * 90_000).thread_id == threading.thread_of("a@b")
+    assert item(References="<a@b> " * 90_000).thread_id == mail_tokens.thread_of("a@b")
 
 
 def test_prose_in_in_reply_to_is_not_an_id() -> None:

@@ -15,9 +15,13 @@ from standardwebhooks.webhooks import Webhook
 
 from services.ingest.channels.hook import Hook
 from services.ingest.channels.item import Item
-from services.ingest.channels.provider import Credentials, Settings, Unauthentic
+from services.ingest.channels.provider import (
+    Credentials,
+    Settings,
+)
 from services.ingest.channels.providers import cloudevents, standard_webhooks
 from services.ingest.channels.rejection import Rejected
+from shared.signatures import Unauthentic
 
 NOW = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
 NOW_MS = int(NOW.timestamp() * 1000)

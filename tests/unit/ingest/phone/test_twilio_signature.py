@@ -19,7 +19,10 @@ from services.ingest.channels.phone.twilio_signature import (
     joined,
     spellings,
 )
-from services.ingest.channels.provider import Credentials, Unauthentic
+from services.ingest.channels.provider import (
+    Credentials,
+)
+from shared.signatures import Unauthentic
 
 TOKEN = "fake-auth-token"
 URL = "https://feedback.example.com/v1/hooks/phone"

@@ -10,7 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.ingest.channels import providers
-from services.ingest.channels.provider import KeyNeeded, Unauthentic
+from services.ingest.channels.provider import (
+    KeyNeeded,
+)
+from shared.signatures import Unauthentic
 from tests.contract.providers import golden
 
 NAMES = ["mailgun", "postmark", "sendgrid", "ses"]

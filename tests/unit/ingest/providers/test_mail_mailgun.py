@@ -10,11 +10,16 @@ from urllib.parse import urlencode
 import pytest
 
 from services.ingest.channels.hook import Hook
-from services.ingest.channels.provider import Credentials, Proof, Settings, Unauthentic
+from services.ingest.channels.provider import (
+    Credentials,
+    Proof,
+    Settings,
+)
 from services.ingest.channels.providers import mailgun
 from services.ingest.channels.rejection import Rejected
 from services.ingest.core import NONCE_S
 from shared.events import Flag
+from shared.signatures import Unauthentic
 
 NOW = 1_790_000_000_000
 HOUR_MS = 3_600_000

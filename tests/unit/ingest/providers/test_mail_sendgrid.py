@@ -15,10 +15,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from services.ingest.channels.forms import read_form
 from services.ingest.channels.hook import Hook
 from services.ingest.channels.item import Item
-from services.ingest.channels.provider import Credentials, Settings, Unauthentic
+from services.ingest.channels.provider import (
+    Credentials,
+    Settings,
+)
 from services.ingest.channels.providers import sendgrid
 from services.ingest.channels.rejection import Refusal, Rejected
 from shared.events import Flag
+from shared.signatures import Unauthentic
 
 NOW = 1_790_000_000_000
 DAY_MS = 86_400_000

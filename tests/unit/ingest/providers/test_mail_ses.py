@@ -21,10 +21,10 @@ from services.ingest.channels.provider import (
     Ignored,
     KeyNeeded,
     Settings,
-    Unauthentic,
 )
 from services.ingest.channels.providers import ses
 from services.ingest.channels.rejection import Refusal
+from shared.signatures import Unauthentic
 
 NOW = 1_790_000_000_000
 FILE = "SimpleNotificationService-00ff.pem"

@@ -11,7 +11,11 @@ import pytest
 
 from services.ingest.channels.hook import Hook
 from services.ingest.channels.item import Item
-from services.ingest.channels.provider import Credentials, Provider, Settings, Unauthentic
+from services.ingest.channels.provider import (
+    Credentials,
+    Provider,
+    Settings,
+)
 from services.ingest.channels.providers import (
     amazon_connect,
     call_record,
@@ -21,6 +25,7 @@ from services.ingest.channels.providers import (
 )
 from services.ingest.channels.rejection import Refusal, Rejected
 from shared.events import CallOutcome, Medium, Operation, Role, Transcript
+from shared.signatures import Unauthentic
 
 SECRET = "fake-secret"
 CREDENTIALS = Credentials(secrets=(b"fake-older-secret", SECRET.encode()))

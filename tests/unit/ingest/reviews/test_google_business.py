@@ -18,12 +18,12 @@ from services.ingest.channels.provider import (
     KeyNeeded,
     Proof,
     Settings,
-    Unauthentic,
 )
 from services.ingest.channels.providers.google_business import parse, read_review
 from services.ingest.channels.rejection import Rejected
 from services.ingest.channels.reviews.google_push import KEYS_URL, verify_push
 from shared.events import Flag, Operation, Rating
+from shared.signatures import Unauthentic
 
 NOW = 1_772_442_000_000
 URL = "https://feedback.example.com/v1/hooks/maps"

@@ -15,11 +15,11 @@ from services.ingest.channels.provider import (
     Ignored,
     Reply,
     Settings,
-    Unauthentic,
 )
 from services.ingest.channels.providers import meta
 from services.ingest.channels.rejection import Refusal
 from shared.events import Medium, Operation, Origin, Role
+from shared.signatures import Unauthentic
 
 SETTINGS = Settings(name="social", options={"verify_token": "our-token"})
 CREDENTIALS = Credentials(secrets=(b"new-secret", b"old-secret"))

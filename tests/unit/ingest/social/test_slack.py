@@ -8,9 +8,14 @@ import pytest
 from slack_sdk.signature import Clock, SignatureVerifier
 
 from services.ingest.channels.hook import Hook
-from services.ingest.channels.provider import Credentials, Ignored, Settings, Unauthentic
+from services.ingest.channels.provider import (
+    Credentials,
+    Ignored,
+    Settings,
+)
 from services.ingest.channels.providers import slack
 from shared.events import Operation, Role
+from shared.signatures import Unauthentic
 
 NOW = 1_781_600_400
 SECRET = "signing-secret"

@@ -9,8 +9,13 @@ from urllib.parse import urlencode
 import pytest
 
 from services.ingest.channels.hook import Hook
-from services.ingest.channels.provider import Credentials, Reply, Settings, Unauthentic
+from services.ingest.channels.provider import (
+    Credentials,
+    Reply,
+    Settings,
+)
 from services.ingest.channels.providers import x
+from shared.signatures import Unauthentic
 
 URL = "https://feedback.example.com/v1/hooks/x"
 SETTINGS = Settings(name="x")

@@ -10,14 +10,20 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable
-
-from services.ingest.channels.provider import Credentials, Unauthentic
+from collections.abc import Callable, Iterable, Sequence
 
 TOLERANCE_MS = 300_000
 """How far the time of a signature may lie from ours, in either direction."""
 
 Encoding = Callable[[bytes], bytes]
+
+
+class Unauthentic(Exception):
+    """A request is not proven to come from whom it says; ``detail`` never repeats a secret."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
 
 
 def hexadecimal(digest: bytes) -> bytes:
@@ -26,7 +32,7 @@ def hexadecimal(digest: bytes) -> bytes:
 
 
 def check_hmac(
-    credentials: Credentials,
+    secrets: Sequence[bytes],
     signed: bytes,
     given: str | Iterable[str],
     *,
@@ -41,10 +47,8 @@ def check_hmac(
     """
     candidates = [given] if isinstance(given, str) else list(given)
     require(any(candidates), f"the {what} is missing")
-    require(bool(credentials.secrets), "the source has no secret to check with")
-    expected = [
-        encoding(hmac.new(secret, signed, algorithm).digest()) for secret in credentials.secrets
-    ]
+    require(bool(secrets), "there is no secret to check with")
+    expected = [encoding(hmac.new(secret, signed, algorithm).digest()) for secret in secrets]
     matches = [
         hmac.compare_digest(right, candidate.strip().encode("utf-8", "surrogateescape"))
         for candidate in candidates
@@ -53,25 +57,40 @@ def check_hmac(
     require(any(matches), f"the {what} does not match")
 
 
-def check_token(credentials: Credentials, given: str, *, what: str = "token") -> None:
+def check_slack(
+    secrets: Sequence[bytes], body: bytes, timestamp: str, signature: str, now: int
+) -> None:
+    """Check a request of Slack ("Verifying requests"): HMAC-SHA256 of ``v0:timestamp:body``.
+
+    Args:
+        timestamp: the header ``X-Slack-Request-Timestamp``, s since the epoch.
+        signature: the header ``X-Slack-Signature``: ``v0=<hex>``.
+        now: ms since the epoch.
+
+    Raises:
+        Unauthentic: it is missing, wrong or too old.
+    """
+    check_age(seconds(timestamp), now)
+    signed = b"v0:" + timestamp.strip().encode() + b":" + body
+    check_hmac(secrets, signed, signature, encoding=lambda digest: b"v0=" + hexadecimal(digest))
+
+
+def check_token(secrets: Sequence[bytes], given: str, *, what: str = "token") -> None:
     """Check that ``given`` is one of the secrets.
 
     Raises:
         Unauthentic: it is missing, wrong, or there is no secret to compare it with.
     """
     require(bool(given), f"the {what} is missing")
-    require(bool(credentials.secrets), "the source has no secret to check with")
+    require(bool(secrets), "there is no secret to check with")
     raw = given.encode("utf-8", "surrogateescape")
     # Digests have one length: compare_digest would tell the secret's by returning early.
     digest = hashlib.sha256(raw).digest()
-    matches = [
-        hmac.compare_digest(hashlib.sha256(secret).digest(), digest)
-        for secret in credentials.secrets
-    ]
+    matches = [hmac.compare_digest(hashlib.sha256(secret).digest(), digest) for secret in secrets]
     require(any(matches), f"the {what} does not match")
 
 
-def check_basic(credentials: Credentials, authorization: str) -> None:
+def check_basic(secrets: Sequence[bytes], authorization: str) -> None:
     """Check HTTP basic authentication (RFC 7617): a secret is ``user:password``.
 
     Raises:
@@ -80,7 +99,7 @@ def check_basic(credentials: Credentials, authorization: str) -> None:
     scheme, _, encoded = authorization.partition(" ")
     require(scheme.lower() == "basic", "basic authentication is missing")
     check_token(
-        credentials,
+        secrets,
         unbase64(encoded.strip()).decode("utf-8", "surrogateescape"),
         what="user or password",
     )
