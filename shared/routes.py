@@ -14,7 +14,8 @@ class Route(Struct, frozen=True):
 
     ``address`` is an e-mail address, a number in E.164, or the id that the platform has for the person
     or the item (a page-scoped id, a review). ``reply_to`` is the Message-ID or item that is answered,
-    ``references`` its thread, oldest first. ``at`` is when the customer wrote, ms.
+    ``references`` its thread, oldest first. ``at`` is when the customer wrote, ms. ``account`` is ours
+    that was written to, as the platform calls it: a number, a page, an app.
     """
 
     channel: Channel
@@ -26,6 +27,7 @@ class Route(Struct, frozen=True):
     subject: str = ""
     reply_to: str = ""
     references: tuple[str, ...] = ()
+    account: str = ""
 
 
 def route_id(record_key: str, source: str, thread_id: str | None) -> str:

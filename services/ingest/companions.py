@@ -1,14 +1,16 @@
-"""The records that are written beside feedback: dead letters, sealed originals, links of identifiers."""
+"""The records that go beside feedback: dead letters, sealed originals, links, routes for answers."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
 
+import msgspec
+
 from services.ingest.channels.provider import Unfit
 from services.ingest.flight import Fate, Record
 from services.ingest.links import Links, Resolution
-from shared import codec, ids, topics
+from shared import codec, ids, routes, topics
 from shared.events import (
     Channel,
     DeadLetter,
@@ -16,6 +18,7 @@ from shared.events import (
     IdentityLink,
     Original,
     RawReference,
+    ReplyRoute,
 )
 from shared.sealing import MAX_BYTES, Sealer
 
@@ -45,11 +48,13 @@ class Companions:
         self._letters = names.of(topics.DEAD_LETTERS)
         self._originals = names.of(topics.FEEDBACK_ORIGINALS)
         self._linked = names.of(topics.IDENTITY_LINKS)
+        self._routes = names.of(topics.REPLY_ROUTES)
 
     @property
     def topics(self) -> list[str]:
         """Names of the topics that are written."""
-        return [self._letters, self._originals, self._linked]
+        always = [self._letters, self._originals, self._linked]
+        return always if self._sealer is None else [*always, self._routes]
 
     def rejected(self, unfit: Unfit, channel: Channel | None, source: str, now: int) -> Record:
         """Return the letter of what can never be an item; a sender that repeats itself leaves one."""
@@ -90,6 +95,27 @@ class Companions:
         headers = codec.headers(kept, original_id, ORIGIN)
         record = Record(original_id, self._originals, digest.encode(), codec.encode(kept), headers)
         return RawReference(digest=digest, size=size, topic=self._originals), [record]
+
+    def routes(self, route: routes.Route | None, event: FeedbackReceived) -> list[Record]:
+        """Return the records by which an item can be answered: in its thread, and at its source at all.
+
+        Without a key nothing is sealed, so nothing is written.
+        """
+        if route is None or self._sealer is None:
+            return []
+        kept = routes.seal(route, event.record_key, event.thread_id, self._sealer)
+        records = [self._route(kept, event)]
+        if event.thread_id is not None:
+            latest = routes.route_id(event.record_key, route.source, None)
+            kept = msgspec.structs.replace(kept, route_id=latest, thread_id=None)
+            records.append(self._route(kept, event))
+        return records
+
+    def _route(self, kept: ReplyRoute, event: FeedbackReceived) -> Record:
+        record_id = ids.digest(self._tenant, "route", kept.route_id, event.feedback_id)
+        headers = codec.headers(kept, record_id, ORIGIN)
+        key, owner = kept.route_id.encode(), kept.record_key.encode()
+        return Record(record_id, self._routes, key, codec.encode(kept), headers, owner)
 
     def identity(self, event: FeedbackReceived, found: Resolution) -> list[Record]:
         """Return the links that an item proves, or the letter about what does not fit."""

@@ -23,17 +23,27 @@ class Record:
 
     ``id`` is deterministic, so equal ids mean equal content. ``fault`` says why it failed,
     ``taken`` that the log has it and will settle it, ``on_settled`` is told first. ``size`` is in bytes.
+    ``owner`` decides on the partition: the key, unless another is given.
     """
 
     __slots__ = (
-        "_waiting", "fate", "fault", "headers", "id", "key", "on_settled", "size", "taken", "topic",
-        "value",
+        "_waiting", "fate", "fault", "headers", "id", "key", "on_settled", "owner", "size", "taken",
+        "topic", "value",
     )  # fmt: skip
 
-    def __init__(self, id_: str, topic: str, key: bytes, value: bytes, headers: Headers) -> None:
+    def __init__(
+        self,
+        id_: str,
+        topic: str,
+        key: bytes,
+        value: bytes,
+        headers: Headers,
+        owner: bytes | None = None,
+    ) -> None:
         self.id = id_
         self.topic = topic
         self.key = key
+        self.owner = key if owner is None else owner
         self.value = value
         self.headers = headers
         self.size = len(key) + len(value)

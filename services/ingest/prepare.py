@@ -16,6 +16,7 @@ from services.ingest.channels.normalise import normalise
 from services.ingest.channels.normalise.limits import bounded_id
 from services.ingest.channels.provider import Settings, Unfit
 from services.ingest.channels.rejection import Refusal, Rejected
+from services.ingest.channels.replying import route_of
 from services.ingest.companions import ORIGIN, Companions
 from services.ingest.flight import Record
 from services.ingest.links import Links, Resolution
@@ -191,7 +192,11 @@ class Preparer:
             line,
             event=event,
             identified=who.known and is_customer(item),
-            extra=(*original, *self._companions.identity(event, resolution)),
+            extra=(
+                *original,
+                *self._companions.routes(route_of(item, event, who.primary), event),
+                *self._companions.identity(event, resolution),
+            ),
             dedupe_s=door.dedupe_s,
         )
 

@@ -20,6 +20,7 @@ from services.ingest.kafka_connection import connected
 from services.ingest.kafka_settings import producer_settings
 from services.ingest.log import Overloaded
 from services.ingest.record_batches import Burst
+from shared import ids
 from shared.config import Config
 from shared.errors import Transient
 from shared.metrics import Metrics
@@ -87,8 +88,13 @@ class KafkaLog:
             self._loop.call_soon(self._flush, self._burst)
 
     def _send(self, record: Record) -> None:
+        owner, count = record.owner.decode(), len(self._producer.partitions_for(record.topic))
         self._producer.send(
-            record.topic, value=record.value, key=record.key, headers=record.headers
+            record.topic,
+            value=record.value,
+            key=record.key,
+            headers=record.headers,
+            partition=ids.partition_of(owner, count),
         ).add_both(self._on_sent, record)
 
     def _flush(self, burst: Burst) -> None:

@@ -64,7 +64,7 @@ class Burst:
         known = self._cluster.partitions_for_topic(record.topic)
         if known is None:
             known = self._producer.partitions_for(record.topic)
-        number = (ids.murmur2(record.key) & 0x7FFFFFFF) % len(known)
+        number = (ids.murmur2(record.owner) & 0x7FFFFFFF) % len(known)
         where = self._partitions.get((record.topic, number))
         if where is None:
             where = TopicPartition(record.topic, number)

@@ -44,6 +44,23 @@ class Alias(msgspec.Struct, frozen=True):
         return (cls(f"email:{address.strip().casefold()}"),) if address else ()
 
 
+class Answerable(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where an item can be answered; it is sealed, and never leaves intake as it stands here.
+
+    ``address`` is what the platform sends to, ``via`` the platform's word for the way (None: the
+    provider), ``account`` ours that was written to. ``reply_to`` is the message that is answered,
+    ``references`` its thread, oldest first.
+    """
+
+    address: str
+    via: str | None = None
+    account: str = ""
+    name: str = ""
+    subject: str = ""
+    reply_to: str = ""
+    references: tuple[str, ...] = ()
+
+
 class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One revision of one item of a source.
 
@@ -56,6 +73,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     what is classified: the customer's own words, of a conversation only theirs (``turns`` has all),
     with the title in front where the platform shows it so (``with_title``).
     ``original`` is the untouched message, where stripping quotes or signatures lost something.
+    ``answerable`` None: as far as the author tells, an address or a number.
     """
 
     native_id: str
@@ -95,6 +113,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     may_auto_respond: bool = True
     flags: tuple[Flag, ...] = ()
     original: bytes | None = None
+    answerable: Answerable | None = None
 
 
 def with_title(title: str | None, text: str) -> str:

@@ -8,7 +8,7 @@ from services.ingest.channels.email.authentication import authenticity
 from services.ingest.channels.email.body import own_text
 from services.ingest.channels.email.mail import Address, Headers, Mail, address
 from services.ingest.channels.email.parts import Envelope, Parts
-from services.ingest.channels.item import Item, Scalar, derived
+from services.ingest.channels.item import DERIVED, Answerable, Item, Scalar, derived
 from services.ingest.channels.provider import Settings
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.channels.text import clean_line
@@ -78,6 +78,7 @@ def _item(mail: Mail, envelope: Envelope, settings: Settings, now: int) -> Item:
     content = derived(mail.sender, mail.date, mail.subject, mail.text, mail.html)
     own_id = threading.message_id(headers.first("message-id")) or content
     stated = _time(mail, now)
+    reply_to = author if person or not verified else _reply_address(headers, author)
     return Item(
         native_id=own_id,
         revision=content,
@@ -107,6 +108,7 @@ def _item(mail: Mail, envelope: Envelope, settings: Settings, now: int) -> Item:
         attachments=mail.attachments,
         attributes=_attributes(mail, envelope, report),
         flags=_flags(mail, envelope, known, unproven=judged.unproven),
+        answerable=_answerable(headers, reply_to, author, subject, own_id),
     )
 
 
@@ -116,6 +118,31 @@ def _sender(mail: Mail, envelope: Envelope) -> Address:
         if found.address:
             return found
     return Address("", None, alone=False)
+
+
+def _reply_address(headers: Headers, author: Address) -> Address:
+    """Return where a verified author wants the answer: Reply-To (RFC 5322, 3.6.2) if it names one.
+
+    Of a From that nobody verified it is not followed: with the address of a customer in From and one
+    of their own in Reply-To, strangers would get what is meant for the customer.
+    """
+    wanted = address(headers.first("reply-to"))
+    return wanted if wanted.address and wanted.alone else author
+
+
+def _answerable(
+    headers: Headers, to: Address, author: Address, subject: str, own_id: str
+) -> Answerable | None:
+    if not to.address:
+        return None
+    known = not own_id.startswith(DERIVED)  # an id that we made up is nothing to answer to
+    return Answerable(
+        address=to.address,
+        name=to.name or author.name or "",
+        subject=subject,
+        reply_to=own_id if known else "",
+        references=(*threading.references(headers), *((own_id,) if known else ())),
+    )
 
 
 def _original(mail: Mail) -> bytes:

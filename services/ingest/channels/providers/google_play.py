@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from services.ingest.channels.gathering import gathered
-from services.ingest.channels.item import Item, Scalar, with_title
+from services.ingest.channels.item import Answerable, Item, Scalar, with_title
 from services.ingest.channels.provider import (
     DAY_S,
     Capability,
@@ -123,6 +123,9 @@ def _item(review: _Review, settings: Settings) -> Item | Ignored:
         ),
         attributes=_attributes(comment, _replied_at(review, modified)),
         flags=(Flag.TRANSLATED,) if comment.original_text else (),
+        answerable=Answerable(
+            address=native_id, account=settings.option("package"), reply_to=native_id
+        ),
     )
 
 

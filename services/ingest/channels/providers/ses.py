@@ -38,6 +38,7 @@ from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Refusal, Rejected
 from services.ingest.channels.times import stated
 from shared.events import Channel, Medium, Origin, Role
+from shared.mail_tokens import thread_of
 from shared.signatures import Unauthentic
 
 _WORDS = {"PASS": "pass", "FAIL": "fail", "GRAY": "none", "PROCESSING_FAILED": "temperror"}

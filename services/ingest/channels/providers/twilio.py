@@ -18,7 +18,7 @@ import msgspec
 from services.ingest.channels.forms import URLENCODED, urlencoded
 from services.ingest.channels.gathering import delivered
 from services.ingest.channels.hook import Hook
-from services.ingest.channels.item import Item
+from services.ingest.channels.item import Answerable, Item
 from services.ingest.channels.phone.caller import caller
 from services.ingest.channels.phone.calls import call_item
 from services.ingest.channels.phone.transcript import (
@@ -100,8 +100,9 @@ def _message(fields: Fields) -> Item | Ignored:
     if not fields.get("Body", "").strip() and not media:
         return Ignored.UNSUPPORTED
     network, colon, _ = fields.get("From", "").partition(":")
+    sid = fields.get("MessageSid") or fields["SmsSid"]
     return Item(
-        native_id=fields.get("MessageSid") or fields["SmsSid"],
+        native_id=sid,
         channel=Channel.PHONE,
         medium=_KINDS.get(network, Medium.SMS) if colon else Medium.SMS,
         text=fields.get("Body", ""),
@@ -111,6 +112,9 @@ def _message(fields: Fields) -> Item | Ignored:
         parent_id=fields.get("OriginalRepliedMessageSid") or None,
         country=fields.get("FromCountry") or None,
         attachments=media,
+        answerable=Answerable(
+            address=fields.get("From", ""), account=fields.get("To", ""), reply_to=sid
+        ),
     )
 
 

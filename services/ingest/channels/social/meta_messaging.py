@@ -11,11 +11,14 @@ from collections.abc import Iterator
 
 import msgspec
 
-from services.ingest.channels.item import Item
+from services.ingest.channels.item import Answerable, Item
 from services.ingest.channels.provider import Ignored
 from services.ingest.channels.social.parts import Id, Part, Time, optional, required
 from services.ingest.channels.times import stated
 from shared.events import Attachment, Channel, Flag, Medium, Operation, Origin, Role
+
+MESSENGER = "messenger"
+"""The way to a person by the Send API, which Messenger and Instagram have in common."""
 
 RANGES = {kind: f"{kind}/*" for kind in ("image", "audio", "video")}
 """Meta names the kind of a file, not its type."""
@@ -167,6 +170,9 @@ def _base(event: Event, own: str | None, mid: str, *, echo: bool = False) -> Ite
         origin=Origin.OWN_ECHO if ours else Origin.HUMAN,
         thread_id=f"{own}:{customer}" if own and customer else None,
         flags=(Flag.PRIVATE,),
+        answerable=Answerable(address=customer, via=MESSENGER, account=own or "", reply_to=mid)
+        if customer
+        else None,
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from services.ingest.channels.item import Alias, Item
+from services.ingest.channels.item import Alias, Answerable, Item
 from services.ingest.channels.provider import Ignored
 from services.ingest.channels.reading import read_json
 from services.ingest.channels.rejection import Rejected
@@ -36,6 +36,7 @@ from services.ingest.channels.social.whatsapp_payloads import (
 from services.ingest.channels.times import Stated, stated
 from shared.events import Attachment, Channel, Flag, Medium, Operation, Origin, Role
 
+WHATSAPP = "whatsapp"
 _MAX_ANSWERS = 100
 _FILES = ("image", "video", "audio", "document", "sticker")
 
@@ -128,7 +129,17 @@ def _base(message: Message, line: _Line, native: str | None) -> Item:
         origin=Origin.OWN_ECHO if line.ours else Origin.HUMAN,
         thread_id=f"{line.number}:{other}" if line.number and other else None,
         flags=(Flag.PRIVATE,),
+        answerable=_answerable(message, line, optional(contact.wa_id), native),
     )
+
+
+def _answerable(
+    message: Message, line: _Line, to: str | None, native: str | None
+) -> Answerable | None:
+    """Return the way to a person; what a group says is answered in the group, which nobody asked for."""
+    if to is None or line.number is None or message.group_id:
+        return None
+    return Answerable(address=to, via=WHATSAPP, account=line.number, reply_to=native or "")
 
 
 def _contact(message: Message, line: _Line) -> Contact:

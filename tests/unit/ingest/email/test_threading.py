@@ -9,6 +9,7 @@ import pytest
 from services.ingest.channels.email import threading
 from services.ingest.channels.email.parts import Envelope
 from services.ingest.channels.item import DERIVED
+from shared import mail_tokens
 from tests.unit.ingest.email.mails import item
 
 THREAD = mail_tokens.thread_of("m1@customer.example")
