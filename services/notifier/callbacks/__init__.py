@@ -1,0 +1,1 @@
+"""The way back: who acknowledges in PagerDuty or Slack has acknowledged the case."""
