@@ -1188,9 +1188,6 @@ class PolicyVersion(Struct, frozen=True, tag_field="type", tag="policy.version.v
     by: str = ""
 
 
-# --------------------------------------------------------------------------- dead letters
-
-
 # --------------------------------------------------------------------------- downstream
 
 
@@ -1348,6 +1345,9 @@ class ReplyRoute(Struct, frozen=True, tag_field="type", tag="reply.route.v1"):
     thread_id: str | None = None
 
 
+# --------------------------------------------------------------------------- dead letters
+
+
 class DeadLetter(Struct, frozen=True, tag_field="type", tag="dead.letter.v1"):
     """A record that could never be processed, whole: bytes are base64 in the JSON.
 
@@ -1388,4 +1388,9 @@ Event = (
     | Original
     | Watermark
     | IdentityLink
+    | ReplyDue
+    | Insight
+    | Notification
+    | Delivery
+    | ReplyRoute
 )

@@ -12,6 +12,7 @@ SECTIONS = {
     "classifier": "Rules and model, and who else is asked about uncertain texts.",
     "escalation": "What each severity asks for, and who is told.",
     "console": "The HTTP JSON API, see deploy/docs/api.md.",
+    "notifier": "Who is told, and how long it is tried.",
     "privacy": "Keys for pseudonyms, and for sealing what is not redacted.",
     "clock": "Policy time. Leave it alone in production.",
     "log": "Logging, on standard error.",

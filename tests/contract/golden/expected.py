@@ -59,6 +59,7 @@ from shared.events import (
     Watermark,
 )
 from tests.contract.golden.closed_loop import CLOSED_LOOP
+from tests.contract.golden.downstream import DOWNSTREAM
 
 _GAS: Final = FeedbackReceived(
     feedback_id="77b1c0de77b1c0de77b1c0de77b1c0de",
@@ -710,6 +711,7 @@ EXPECTED: Final[dict[str, Struct]] = {
         feedback_id=None,
         channel=None,
     ),
+    **DOWNSTREAM,
 } | CLOSED_LOOP
 
 UPCAST: Final[dict[str, FeedbackClassified]] = {

@@ -37,6 +37,8 @@ def test_what_concerns_one_customer_has_the_customer_as_its_key() -> None:
         "ingest.watermarks": "source",
         "identity.links": "alias",
         "policies": "policy version",
+        "insights": "tenant",
+        "reply.routes": "route id",
         "dead-letters": "dead letter id",
     }
 
@@ -50,6 +52,7 @@ COMPACTED = [
     topics.FEEDBACK_CORRECTIONS,
     topics.CASE_STATE,
     topics.POLICIES,
+    topics.REPLY_ROUTES,
     topics.WATERMARKS,
     topics.IDENTITY_LINKS,
 ]
