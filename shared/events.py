@@ -1275,7 +1275,8 @@ class Notification(Struct, frozen=True, tag_field="type", tag="notification.v1")
 
     The id is the same over all attempts, restarts and replays. ``epoch`` is that of the page, which is
     not sent once another began. ``message`` is set of those to customers. ``origin`` is the integration
-    that caused the event: it is not told what it said itself.
+    that caused the event: it is not told what it said itself. ``replay`` names the replay that wrote
+    it once more: it is delivered although it was before.
     """
 
     notification_id: str
@@ -1289,6 +1290,12 @@ class Notification(Struct, frozen=True, tag_field="type", tag="notification.v1")
     epoch: int | None = None
     message: MessageKind | None = None
     origin: str = ""
+    replay: str = ""
+
+    @property
+    def told_as(self) -> str:
+        """By which its end is remembered: each replay is one more."""
+        return f"{self.notification_id}/{self.replay}" if self.replay else self.notification_id
 
 
 class DeliveryStatus(enum.StrEnum):

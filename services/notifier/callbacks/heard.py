@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from shared import ids
+from services.notifier.sinks.reference import parse_page_key
 
 
 class Malformed(Exception):
@@ -68,12 +68,7 @@ class Door(NamedTuple):
         return f"integration:{self.name}"
 
 
-def page_of(case_id: str, epoch: str) -> Page | None:
-    """Return the page that these texts name, None if they are no case and epoch of ours."""
-    if not (epoch.isascii() and epoch.isdigit() and len(epoch) <= 9):
-        return None
-    try:
-        ids.record_key_of_case(case_id)
-    except ValueError:
-        return None
-    return Page(case_id, int(epoch))
+def page_of(key: str) -> Page | None:
+    """Return the page that a key names, None if it is none of ours."""
+    found = parse_page_key(key)
+    return None if found is None else Page(*found)

@@ -74,8 +74,7 @@ def parse(body: bytes) -> Heard | Ignored:
         key = _incident.decode(event.data).incident_key or ""
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(str(error)) from error
-    case_id, _, epoch = key.rpartition(":")
-    page = page_of(case_id, epoch)
+    page = page_of(key)
     if page is None:
         return Ignored.NOT_OURS
     agent = event.agent or _Agent()

@@ -12,12 +12,11 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from services.notifier.callbacks.heard import Door, Heard, Ignored, Malformed, Page, page_of
+from services.notifier.callbacks.heard import Door, Heard, Ignored, Malformed, page_of
+from services.notifier.sinks.slack import ACKNOWLEDGE
 from shared.signatures import check_slack
 
-ACTION: Final = "acknowledge"
 PERSON: Final = "slack"
-SEPARATOR: Final = "|"
 MAX_TEXT: Final = 3_000
 
 _TIMESTAMP: Final = "X-Slack-Request-Timestamp"
@@ -51,11 +50,6 @@ class _Payload(msgspec.Struct, frozen=True):
 _decoder = msgspec.json.Decoder(_Payload)
 
 
-def value_of(page: Page) -> str:
-    """Return the value that the button of a page has."""
-    return f"{page.case_id}{SEPARATOR}{page.epoch}"
-
-
 def verify(door: Door, headers: Mapping[str, str], body: bytes, now: int) -> None:
     """Check the signature over time and body (else ``Unauthentic``)."""
     timestamp, signature = headers.get(_TIMESTAMP, ""), headers.get(_SIGNATURE, "")
@@ -77,10 +71,10 @@ def parse(body: bytes) -> Heard | Ignored:
         raise Malformed(str(error)) from error
     if payload.type != "block_actions":
         return Ignored.OTHER_EVENT
-    pressed = next((one for one in payload.actions if one.action_id == ACTION), None)
+    pressed = next((one for one in payload.actions if one.action_id == ACKNOWLEDGE), None)
     if pressed is None:
         return Ignored.OTHER_EVENT
-    page = page_of(*_halves(pressed.value or ""))
+    page = page_of(pressed.value or "")
     if page is None:
         return Ignored.NOT_OURS
     user = payload.user
@@ -92,11 +86,6 @@ def parse(body: bytes) -> Heard | Ignored:
         reply_to=payload.response_url,
         text=(payload.message or _Message()).text or "",
     )
-
-
-def _halves(value: str) -> tuple[str, str]:
-    case_id, _, epoch = value.rpartition(SEPARATOR)
-    return case_id, epoch
 
 
 def changed(heard: Heard, told: str) -> bytes:

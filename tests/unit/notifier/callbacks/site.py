@@ -18,6 +18,7 @@ from services.notifier.callbacks.acting import Acting
 from services.notifier.callbacks.app import Hooks, Pace, make_app
 from services.notifier.callbacks.heard import Door, Page
 from services.notifier.ports import Now
+from services.notifier.sinks.slack import ACKNOWLEDGE
 from shared import ids
 from shared.clock import ManualClock
 from shared.errors import Transient
@@ -79,7 +80,7 @@ def signed(body: bytes, *secrets: str) -> dict[str, str]:
 
 
 def slack(
-    value: str = f"{CASE}|3", user: str = "U0ANNA", action: str = "acknowledge", **more: Any
+    value: str = f"{CASE}:3", user: str = "U0ANNA", action: str = ACKNOWLEDGE, **more: Any
 ) -> bytes:
     """Return what Slack sends when somebody presses a button."""
     payload = {

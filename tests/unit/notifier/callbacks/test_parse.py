@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -14,33 +15,73 @@ from services.notifier.callbacks import slack as sl
 from services.notifier.callbacks.doors import doors
 from services.notifier.callbacks.heard import Heard, Ignored, Malformed, Page, page_of
 from services.notifier.settings import Sinks, SinkSettings
+from services.notifier.sinks.reference import page_key
+from services.notifier.sinks.slack import Block, message
+from shared.events import CaseEvent, CaseEventKind, Cause, Notification, NotificationKind
 from shared.signatures import Unauthentic
 from tests.unit.notifier.callbacks import site
 from tests.unit.notifier.callbacks.site import CASE, NEXT, PAGE, PEOPLE, SECRET, door, signed
+
+
+def button_of(page: Page) -> str:
+    """Return the value of the button in the message that the sink of Slack sends for a page."""
+    event = CaseEvent(
+        event_id="e1",
+        kind=CaseEventKind.ESCALATION_TRIGGERED,
+        case_id=page.case_id,
+        case_seq=1,
+        tenant=page.tenant,
+        at=0,
+        recorded_at=0,
+        cause=Cause.FEEDBACK,
+        epoch=page.epoch,
+    )
+    sent = message(
+        Notification(
+            notification_id="n1",
+            sink="my-slack",
+            kind=NotificationKind.PAGE,
+            tenant=page.tenant,
+            cause=event,
+            planned_at=0,
+            case_id=page.case_id,
+            epoch=page.epoch,
+        )
+    )
+    (button,) = [one for block in sent.blocks for one in _elements(block) if "action_id" in one]
+    value = button["value"]
+    assert isinstance(value, str)
+    return value
+
+
+def _elements(block: Block) -> list[Block]:
+    return cast("list[Block]", block.get("elements", []))
+
 
 # ---- pages
 
 
 @pytest.mark.parametrize(
-    ("case_id", "epoch"),
+    "key",
     [
-        ("", "3"),
-        ("acme", "3"),
-        ("acme:c1", "3"),
-        (CASE, ""),
-        (CASE, "-1"),
-        (CASE, "٣"),
-        (CASE, "3.0"),
-        (CASE, "1" * 10),
-        (f"{CASE}0", "3"),
+        ":3",
+        "acme:3",
+        "acme:c1:3",
+        CASE,
+        f"{CASE}:",
+        f"{CASE}:-1",
+        f"{CASE}:٣",
+        f"{CASE}:3.0",
+        f"{CASE}:{'1' * 10}",
+        f"{CASE}0:3",
     ],
 )
-def test_what_is_no_page_of_ours_is_none(case_id: str, epoch: str) -> None:
-    assert page_of(case_id, epoch) is None
+def test_what_is_no_page_of_ours_is_none(key: str) -> None:
+    assert page_of(key) is None
 
 
 def test_a_page_knows_its_tenant() -> None:
-    assert page_of(CASE, "3") == PAGE
+    assert page_of(page_key(*PAGE)) == PAGE
     assert PAGE.tenant == "acme"
 
 
@@ -124,7 +165,7 @@ def test_a_signature_of_another_body_or_version_proves_nothing() -> None:
 
 
 def test_a_pressed_button_of_slack_is_heard() -> None:
-    heard = sl.parse(site.slack(sl.value_of(PAGE)))
+    heard = sl.parse(site.slack(button_of(PAGE)))
     assert isinstance(heard, Heard)
     assert heard.page == PAGE
     assert heard.text == "Page: the brakes failed"
@@ -148,7 +189,7 @@ def test_two_presses_are_two_events_and_one_sent_twice_is_one() -> None:
         (site.slack(action="open"), Ignored.OTHER_EVENT),
         (site.slack(actions=[]), Ignored.OTHER_EVENT),
         (site.slack(value=""), Ignored.NOT_OURS),
-        (site.slack(value=f"{CASE}|"), Ignored.NOT_OURS),
+        (site.slack(value=f"{CASE}:"), Ignored.NOT_OURS),
         (site.slack(value="somebody else's"), Ignored.NOT_OURS),
     ],
 )
@@ -174,7 +215,7 @@ def test_no_bytes_break_the_parsers(body: bytes) -> None:
 @given(st.text(max_size=40), st.integers(0, 999_999_999))
 def test_the_value_of_a_button_leads_back_to_its_page(customer: str, epoch: int) -> None:
     case_id = f"acme:{customer.replace(':', '')}:0123456789ab"
-    heard = sl.parse(site.slack(sl.value_of(Page(case_id, epoch))))
+    heard = sl.parse(site.slack(button_of(Page(case_id, epoch))))
     assert isinstance(heard, Heard)
     assert heard.page == Page(case_id, epoch)
 
@@ -185,10 +226,15 @@ def test_the_value_of_a_button_leads_back_to_its_page(customer: str, epoch: int)
 def test_only_sinks_that_are_called_back_with_a_secret_are_doors() -> None:
     sinks = Sinks(
         sinks={
-            "pager": SinkSettings(kind="pagerduty", secrets=("env:PD", "old"), tenants=("acme",)),
+            "pager": SinkSettings(
+                kind="pagerduty",
+                secrets=("a routing key",),
+                tenants=("acme",),
+                options={"callback_secrets": "env:PD old"},
+            ),
             "chat": SinkSettings(kind="slack", url="https://hooks.slack.com/x"),
             "crm": SinkSettings(kind="webhook", secrets=("whsec_x",)),
-            "off": SinkSettings(kind="slack", secrets=("s",), disabled=True),
+            "off": SinkSettings(kind="slack", options={"callback_secrets": "s"}, disabled=True),
         },
         people=PEOPLE,
     )
