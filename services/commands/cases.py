@@ -125,21 +125,21 @@ def show(context: click.Context, case_id: str, as_json: bool) -> None:
 @as_json
 @click.pass_context
 def timeline(context: click.Context, case_id: str, as_json: bool) -> None:
-    """Tell all that happened to a case, from its events: who, what, when and why."""
-    from services.record.timeline import events_of, render
-    from services.record.timeline import timeline as told
+    """Tell all that happened to a case, from its events: who, what, when and why; and who was told."""
+    from services.record import timeline as record
     from shared.topics import Names
 
     kafka = loaded(context).config.kafka
-    found = events_of(kafka.client(), Names(kafka.topic_prefix), kafka.partitions, case_id)
+    where = (kafka.client(), Names(kafka.topic_prefix), kafka.partitions, case_id)
+    found = record.events_of(*where)
     if not found:
         _missing(case_id)
-    lines = told(found)
+    lines = record.with_deliveries(record.timeline(found), record.deliveries_of(*where))
     if as_json:
         for one in lines:
             line(one)
     else:
-        click.echo(render(lines))
+        click.echo(record.render(lines))
 
 
 def _add(verb: Verb) -> None:

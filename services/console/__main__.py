@@ -37,7 +37,7 @@ from services.escalation.view.redis_view import RedisView, connect
 from services.record.build import bring_up
 from services.record.index import Index
 from services.record.search import CLOSE, OPEN, Only, search
-from services.record.timeline import events_of, timeline
+from services.record.timeline import deliveries_of, events_of, timeline, with_deliveries
 from services.record.words import parse
 from shared import config, logs, probes, topics
 from shared.clock import SystemClock
@@ -144,7 +144,9 @@ class KafkaRecord:
     def timeline(self, case_id: str) -> Sequence[Line]:
         """Return what happened to a case, in order."""
         record_key_of_case(case_id)
-        lines = timeline(events_of(self._client, self._names, self._partitions, case_id))
+        where = (self._client, self._names, self._partitions, case_id)
+        events = events_of(*where)
+        lines = with_deliveries(timeline(events), deliveries_of(*where) if events else ())
         return [msgspec.convert(line, Line, from_attributes=True) for line in lines]
 
     def search(self, query: str, limit: int) -> Sequence[Hit]:

@@ -57,7 +57,8 @@ class Cases(Protocol):
 class Line(Struct, frozen=True, omit_defaults=False):
     """One thing that happened to a case; times in ms since the epoch, details as name and words.
 
-    ``at`` is when it happened or was due, ``recorded_at`` when it was decided.
+    ``at`` is when it happened or was due, ``recorded_at`` when it was decided. ``case_seq`` is 0 of what
+    is no event of the case: a delivery.
     """
 
     at: int

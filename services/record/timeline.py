@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from services.record.times import rfc3339
 from shared import codec, topics
 from shared.errors import Misconfigured, Poison, Transient
-from shared.events import Case, CaseEvent, CaseEventKind, Cause, Struct
+from shared.events import Case, CaseEvent, CaseEventKind, Cause, Delivery, Struct
 from shared.ids import partition_of, record_key_of_case
 from shared.streams.reader import Cluster
 from shared.streams.spans import Client, erasures, position, span_of
+
+E = TypeVar("E", CaseEvent, Delivery)
 
 CUSTOMER: Final = "customer"
 TOCSIN: Final = "tocsin"
@@ -38,7 +41,8 @@ _BOOKKEEPING = {
 class Line(Struct, frozen=True):
     """One thing that happened: times in ms since the epoch, ``details`` as name and words.
 
-    ``at`` is when it happened or was due, ``recorded_at`` when it was decided.
+    ``at`` is when it happened or was due, ``recorded_at`` when it was decided. ``case_seq`` is 0 of what
+    is no event of the case: a delivery.
     """
 
     at: int
@@ -63,6 +67,31 @@ def timeline(events: Iterable[CaseEvent]) -> tuple[Line, ...]:
         lines.append(_line(event, before))
         before = event.case or before
     return tuple(lines)
+
+
+def with_deliveries(lines: Iterable[Line], deliveries: Iterable[Delivery]) -> tuple[Line, ...]:
+    """Return a timeline with what was told to whom, each behind what had been decided by then."""
+    told = deque(_told(one) for one in sorted(deliveries, key=lambda one: one.at))
+    merged = []
+    for line in lines:
+        while told and told[0].at < line.recorded_at:
+            merged.append(told.popleft())
+        merged.append(line)
+    return (*merged, *told)
+
+
+def _told(one: Delivery) -> Line:
+    whom = one.target or (CUSTOMER if one.message is not None else "all who follow")
+    details = (("message", one.message), ("reference", one.reference), ("detail", one.detail))
+    return Line(
+        at=one.at,
+        recorded_at=one.at,
+        case_seq=0,
+        who=TOCSIN,
+        what=f"told {whom} by {one.sink}: {_spoken(one.status)}",
+        why=_spoken(one.kind),
+        details=tuple((name, str(value)) for name, value in details if value),
+    )
 
 
 def _line(event: CaseEvent, before: Case | None) -> Line:
@@ -165,16 +194,39 @@ def events_of(
         Transient: Kafka does not answer, or holds an event that this version cannot read.
         Misconfigured: ``case_id`` is not one, or the topic has another number of partitions.
     """
+    found = _kept(client, names, partitions, case_id, topics.CASE_EVENTS, CaseEvent)
+    if not found:
+        return []
+    owner = record_key_of_case(case_id)
+    gone = erasures(client, names, partition_of(owner, partitions))
+    return [event for event in found if not gone.cover(owner, _born(event))]
+
+
+def deliveries_of(
+    client: Client, names: topics.Names, partitions: int, case_id: str
+) -> list[Delivery]:
+    """Return what was told of a case to whom, in order (same errors as :func:`events_of`)."""
+    return _kept(client, names, partitions, case_id, topics.DELIVERIES, Delivery)
+
+
+def _kept(
+    client: Client,
+    names: topics.Names,
+    partitions: int,
+    case_id: str,
+    of: topics.Topic,
+    kind: type[E],
+) -> list[E]:
+    """Return the records of a topic that speak of a case, in order."""
     try:
         owner = record_key_of_case(case_id)
     except ValueError as error:
         raise Misconfigured(str(error)) from error
-    topic, number = names.of(topics.CASE_EVENTS), partition_of(owner, partitions)
+    topic, number = names.of(of), partition_of(owner, partitions)
     count = len(Cluster(client).sources(topic))
     if count != partitions:
         raise Misconfigured(f"kafka.partitions is {partitions}, but {topic} has {count}")
-    gone = erasures(client, names, number)
-    decoder = codec.Decoder[CaseEvent](topics.CASE_EVENTS.carries)
+    decoder = codec.Decoder[E]((kind,))
     key, wanted = owner.encode(), case_id.encode()
     found = []
     for batch in span_of(client, topic, only=number).read():
@@ -186,7 +238,7 @@ def events_of(
                 event = decoder.decode(raw)
             except Poison as poison:
                 raise Transient(f"{topic}[{number}] at {position(message)}: {poison}") from poison
-            if event.case_id == case_id and not gone.cover(owner, _born(event)):
+            if event.case_id == case_id:
                 found.append(event)
     return found
 

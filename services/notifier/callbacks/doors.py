@@ -10,11 +10,10 @@ import structlog
 from services.notifier.callbacks.app import KINDS
 from services.notifier.callbacks.heard import Door
 from services.notifier.ports import Verdict
-from services.notifier.settings import Sinks, SinkSettings
+from services.notifier.settings import Sinks
 from services.notifier.sinks.outbound import Outbound, target
 from shared.errors import Misconfigured
 
-OPTION: Final = "callback_secrets"
 REPLY_S: Final = 5.0
 _HEADERS: Final = {"Content-Type": "application/json"}
 
@@ -22,10 +21,7 @@ _log = structlog.get_logger(__name__)
 
 
 def doors(sinks: Sinks, secret: Callable[[str], str]) -> dict[str, Door]:
-    """Return the doors by name: of sinks that are called back and say how that is proven.
-
-    The secrets are those of the option ``callback_secrets``, separated by spaces: the setting
-    ``secrets`` of a sink is what it proves itself with, such as PagerDuty's routing key.
+    """Return the doors by name: of sinks that are called back and have secrets to prove it with.
 
     Args:
         secret: returns what a setting of a secret stands for (else ``Misconfigured``).
@@ -34,18 +30,14 @@ def doors(sinks: Sinks, secret: Callable[[str], str]) -> dict[str, Door]:
         name: Door(
             name,
             one.kind,
-            tuple(secret(each).encode() for each in given),
+            tuple(secret(each).encode() for each in one.secrets),
             one.tenants,
             sinks.people,
             one.allow_private,
         )
         for name, one in sinks.sinks.items()
-        if one.kind in KINDS and not one.disabled and (given := _given(one))
+        if one.kind in KINDS and one.secrets and not one.disabled
     }
-
-
-def _given(sink: SinkSettings) -> list[str]:
-    return sink.options.get(OPTION, "").split()
 
 
 class OutboundReplies:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from services.record.timeline import CUSTOMER, TOCSIN, Line, render, timeline
+from services.record.timeline import CUSTOMER, TOCSIN, Line, render, timeline, with_deliveries
 from shared.events import (
     CaseEvent,
     CaseEventKind,
@@ -13,7 +13,11 @@ from shared.events import (
     ClockChange,
     ClockChangeKind,
     ClockKind,
+    Delivery,
+    DeliveryStatus,
     FollowUp,
+    MessageKind,
+    NotificationKind,
     Reason,
     Refusal,
     Resolution,
@@ -140,3 +144,56 @@ def test_what_people_wrote_cannot_steer_a_terminal() -> None:
     assert "\x1b" not in shown
     assert "\u202e" not in shown
     assert len(shown.splitlines()) == 2
+
+
+def delivery(at: int, target: str = "anna", **fields: object) -> Delivery:
+    """Return a page that was told."""
+    made = Delivery(
+        notification_id=f"n{at}",
+        sink="pager",
+        target=target,
+        kind=NotificationKind.PAGE,
+        status=DeliveryStatus.DELIVERED,
+        tenant="acme",
+        cause_id="e1",
+        at=at,
+        case_id="c",
+    )
+    return msgspec.structs.replace(made, **fields)
+
+
+def test_what_was_told_stands_behind_what_had_been_decided_by_then() -> None:
+    lines = [
+        Line(T0, T0, 1, TOCSIN, "opened", ""),
+        Line(T0 + 5, T0 + 20, 2, TOCSIN, "acknowledged", ""),
+        Line(T0 + 6, T0 + 10, 3, TOCSIN, "decided by a slow clock", ""),
+    ]
+    told = [delivery(T0 + 30), delivery(T0), delivery(T0 + 15)]
+    merged = with_deliveries(lines, told)
+    assert [(one.case_seq, one.at - T0) for one in merged] == [
+        (1, 0), (0, 0), (0, 15), (2, 5), (3, 6), (0, 30),
+    ]  # fmt: skip
+    assert with_deliveries(lines, []) == tuple(lines)
+    assert len(with_deliveries([], told)) == 3
+
+
+def test_a_delivery_says_whom_how_and_what_came_of_it() -> None:
+    to_customer = delivery(
+        T0,
+        target="",
+        sink="customer.email",
+        kind=NotificationKind.CUSTOMER,
+        message=MessageKind.RECEIPT,
+        status=DeliveryStatus.PASSED_ON,
+        detail="no address",
+    )
+    to_system = delivery(T0, target="", sink="crm", kind=NotificationKind.EVENT, reference="T-1")
+    lines = with_deliveries([], [delivery(T0), to_customer, to_system])
+    assert [(one.who, one.what, one.why) for one in lines] == [
+        (TOCSIN, "told anna by pager: delivered", "page"),
+        (TOCSIN, "told customer by customer.email: passed on", "customer"),
+        (TOCSIN, "told all who follow by crm: delivered", "event"),
+    ]
+    assert lines[1].details == (("message", "receipt"), ("detail", "no address"))
+    assert lines[2].details == (("reference", "T-1"),)
+    assert "told anna by pager: delivered (page)" in render(lines)

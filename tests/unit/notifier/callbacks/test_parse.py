@@ -228,13 +228,13 @@ def test_only_sinks_that_are_called_back_with_a_secret_are_doors() -> None:
         sinks={
             "pager": SinkSettings(
                 kind="pagerduty",
-                secrets=("a routing key",),
+                secrets=("env:PD", "old"),
                 tenants=("acme",),
-                options={"callback_secrets": "env:PD old"},
+                options={"routing_key": "r"},
             ),
             "chat": SinkSettings(kind="slack", url="https://hooks.slack.com/x"),
             "crm": SinkSettings(kind="webhook", secrets=("whsec_x",)),
-            "off": SinkSettings(kind="slack", options={"callback_secrets": "s"}, disabled=True),
+            "off": SinkSettings(kind="slack", secrets=("s",), disabled=True),
         },
         people=PEOPLE,
     )
