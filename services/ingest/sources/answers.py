@@ -63,13 +63,15 @@ class Refused(Exception):
 
     def response(self) -> web.Response:
         """Return the answer."""
-        response = respond(self.status, _Problem("refused", self.reason, self.detail))
+        response = respond(self.status, Problem("refused", self.reason, self.detail))
         if self.retry_after_s is not None:
             response.headers["Retry-After"] = str(self.retry_after_s)
         return response
 
 
-class _Problem(msgspec.Struct, frozen=True):
+class Problem(msgspec.Struct, frozen=True):
+    """Body of the answer to a request that is turned away as a whole; ``status`` is ``refused``."""
+
     status: str
     reason: str
     detail: str
