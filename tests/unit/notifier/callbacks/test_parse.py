@@ -46,7 +46,8 @@ def button_of(page: Page) -> str:
             planned_at=0,
             case_id=page.case_id,
             epoch=page.epoch,
-        )
+        ),
+        {},
     )
     (button,) = [one for block in sent.blocks for one in _elements(block) if "action_id" in one]
     value = button["value"]
