@@ -128,7 +128,7 @@ class NotifierHandler:
         log.error(
             "no sink for somebody who is to be told; name one in `via`, or give a sink `default`",
             targets=unreached,
-            event=kind_of(event),
+            kind=kind_of(event),
             case_id=None if isinstance(event, Insight) else event.case_id,
         )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
-from services.notifier.domain.routes import PAGER, SYSTEMS
+from services.notifier.domain.routes import PAGER, SYSTEMS, WEBHOOK
 from services.notifier.ports import Directory
 from services.notifier.settings import Sinks, SinkSettings
 from shared.errors import Misconfigured
@@ -56,10 +56,10 @@ class FixedRoutes:
         self.followers = lru_cache(_KEPT)(self._followers)
         self.takers = lru_cache(_KEPT)(self._takers)
 
-    def address(self, sink: str, target: str) -> str:
-        """Return where ``sink`` reaches ``target``; "" where it has one place for everybody."""
+    def reaches(self, sink: str, target: str) -> bool:
+        """Tell whether ``sink`` has a place of its own for ``target``."""
         kind = _ADDRESSES.get(self._sinks.sinks[sink].kind, "")
-        return self._sinks.address(target, kind) or ""
+        return bool(self._sinks.address(target, kind))
 
     def is_system(self, sink: str) -> bool:
         """Tell whether a program reads it."""
@@ -82,14 +82,30 @@ class FixedRoutes:
         enabled = self._enabled()
         return tuple(name for name, one in enabled if one.follows(kind, tenant))
 
-    def _takers(self, tenant: str) -> Sequence[str]:
-        """Pagers; and programs that follow nothing by themselves, so that only targets name them."""
-        return tuple(
-            name
-            for name, one in self._enabled()
-            if (one.kind == PAGER or (one.kind in SYSTEMS and not one.events))
-            and self._serves(name, tenant)
-        )
+    def _takers(self, tenant: str) -> Sequence[tuple[str, str]]:
+        """Return pagers, and webhooks that follow nothing, so that only targets name them.
+
+        A ticket is one for the whole case: its system follows the events that it wants.
+        """
+        found: list[tuple[str, str]] = []
+        for name, one in self._enabled():
+            if not self._serves(name, tenant):
+                continue
+            if one.kind == PAGER:
+                found += [(name, "")] * bool(one.secrets)
+                found += [(name, target) for target in self._paged_at(name)]
+            elif one.kind == WEBHOOK and not one.events:
+                found.append((name, ""))
+        return tuple(found)
+
+    def _paged_at(self, sink: str) -> Iterable[str]:
+        """Return one name for each key of their own by which people are paged."""
+        keys: dict[str, str] = {}
+        for target, addresses in self._sinks.people.items():
+            key = addresses.get(PAGER)
+            if key and sink in self._directory.via(target):
+                keys.setdefault(key, target)
+        return keys.values()
 
     def _enabled(self) -> list[tuple[str, SinkSettings]]:
         return [(name, one) for name, one in self._sinks.sinks.items() if not one.disabled]

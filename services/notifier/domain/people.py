@@ -20,7 +20,7 @@ _BY_PERSON: Final = frozenset({Via.CALL, None})
 
 
 class Told(NamedTuple):
-    """One notification: ``targets`` are reached by ``sink`` at one address."""
+    """One notification: ``targets`` are reached by ``sink`` at one place."""
 
     sink: str
     targets: tuple[str, ...]
@@ -60,12 +60,12 @@ def owners(case: Case | None) -> tuple[str, ...]:
 def reach(targets: Iterable[str], tenant: str, routes: Routes, but: str = "") -> Reached:
     """Return the notifications by which ``targets`` are told, in their order.
 
-    Targets that a sink reaches at the same place, such as everybody in one channel, are told together.
+    Targets for whom a sink has one place, such as a channel, are told together.
 
     Args:
         but: a sink that is not told; who is reached by it alone knows already.
     """
-    groups: dict[tuple[str, str], list[str]] = {}
+    groups: dict[tuple[str, str | None], list[str]] = {}
     unreached = []
     for target in targets:
         sinks = routes.via(target, tenant)
@@ -73,7 +73,8 @@ def reach(targets: Iterable[str], tenant: str, routes: Routes, but: str = "") ->
             unreached.append(target)
         for sink in sinks:
             if sink != but:
-                groups.setdefault((sink, routes.address(sink, target)), []).append(target)
+                own = target if routes.reaches(sink, target) else None
+                groups.setdefault((sink, own), []).append(target)
     told = [Told(sink, tuple(names)) for (sink, _), names in groups.items()]
     return Reached(told, tuple(unreached))
 

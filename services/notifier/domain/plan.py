@@ -4,9 +4,9 @@ The rules, in order:
 
 1. A backfilled case is nobody's news.
 2. Every target is told by each of its sinks: a page if it asks for an acknowledgement, else for
-   information. Targets that a sink reaches at one place, such as a chat channel, share a notification
-   that names all of them (``Notification.target``, see ``targets_in``).
-3. A page is taken back at the sinks where it stays open (pagers, and programs that only targets name)
+   information. Those for whom a sink has one place, such as a chat channel, share a notification that
+   names all of them (``Notification.target``, see ``targets_in``).
+3. A page is taken back at the sinks where it stays open (pagers, and webhooks that only targets name)
    when the case is acknowledged, or when its epoch is over: the case is resolved, merged or closed, or
    the next epoch begins. People in a chat are told nothing then; a page that still waits for
    them is dropped by its sender, which knows the epoch.
@@ -186,9 +186,9 @@ def _take_back(sheet: _Sheet, event: CaseEvent, case: Case, routes: Routes) -> N
     taken = _taken_back(event, case)
     if taken is None or taken.epoch < 1:
         return
-    for sink in routes.takers(event.tenant):
+    for sink, target in routes.takers(event.tenant):
         if sink != sheet.origin or not taken.echoes:
-            sheet.write(sink, taken.kind, epoch=taken.epoch)
+            sheet.write(sink, taken.kind, target, taken.epoch)
 
 
 def _taken_back(event: CaseEvent, case: Case) -> _TakenBack | None:

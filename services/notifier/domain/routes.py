@@ -8,7 +8,8 @@ from typing import Final, Protocol
 from shared.events import Channel, MessageKind
 
 PAGER: Final = "pagerduty"
-SYSTEMS: Final = frozenset({"webhook", "ticket"})
+WEBHOOK: Final = "webhook"
+SYSTEMS: Final = frozenset({WEBHOOK, "ticket"})
 """Kinds of sinks that a program reads. All others reach people, whom the same text tells only once."""
 
 
@@ -19,16 +20,16 @@ class Routes(Protocol):
         """Return the sinks by which ``target`` is told, else ``default``; none: it is out of reach."""
         ...
 
-    def address(self, sink: str, target: str) -> str:
-        """Return where ``sink`` reaches ``target``; "" where it has one place for everybody."""
+    def reaches(self, sink: str, target: str) -> bool:
+        """Tell whether ``sink`` has a place of its own for ``target``, not one for everybody."""
         ...
 
     def followers(self, kind: str, tenant: str) -> Sequence[str]:
         """Return the sinks that follow events of this kind."""
         ...
 
-    def takers(self, tenant: str) -> Sequence[str]:
-        """Return the sinks at which a page stays open until it is taken back."""
+    def takers(self, tenant: str) -> Sequence[tuple[str, str]]:
+        """Return where a page stays open until it is taken back, as sink and target ("": its own)."""
         ...
 
     def is_system(self, sink: str) -> bool:
