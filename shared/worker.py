@@ -1,7 +1,8 @@
 """The runtime that all Faust workers share: one process, one slot, one ordered shutdown.
 
 Order of a shutdown, under one deadline: stop polling and leave the group (which waits for the running
-transaction), end the transactor, close the probes. Exit codes: :class:`shared.errors.Exit`.
+transaction), and end the companions meanwhile; end the transactor, close the probes. Exit codes:
+:class:`shared.errors.Exit`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import importlib
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 import uvloop
@@ -33,6 +35,8 @@ from shared.streams.transport import ChunkApp, chunk_app
 from shared.topics import Names
 
 WATCH_S = 1.0
+COMPANIONS_SHARE = 0.6
+"""Of the time for draining."""
 GC_THRESHOLDS = (50_000, 50, 100)
 """Records in a chunk are no cycles; looking for some among them costs a quarter of the throughput."""
 
@@ -47,6 +51,30 @@ class Context:
     clock: Clock
     metrics: Metrics
     names: Names
+
+
+class Companion(Protocol):
+    """What lives in the same process and event loop as a worker, from its start to its end."""
+
+    async def start(self, failed: Callable[[BaseException], None]) -> None:
+        """Begin; ``failed`` is to be told of what it cannot go on with: the process ends then."""
+        ...
+
+    async def stop(self, timeout_s: float) -> None:
+        """Finish what is under way within ``timeout_s``, and end."""
+        ...
+
+    def silent_for_s(self) -> float:
+        """Seconds since it last went round; the process ends when it stands still."""
+        ...
+
+    def problem(self) -> str | None:
+        """Return what it waits for, None when it is ready."""
+        ...
+
+
+def _alone(_: Context) -> Sequence[Companion]:
+    return ()
 
 
 def exit_code(error: BaseException) -> Exit:
@@ -66,8 +94,17 @@ def context(config: Config) -> Context:
     return Context(config, clock, Metrics(process_registry()), Names(config.kafka.topic_prefix))
 
 
-def run(service: str, config: Config, build: Callable[[Context], Handler]) -> int:
-    """Run a worker until it is told to stop or cannot go on; return the exit code."""
+def run(
+    service: str,
+    config: Config,
+    build: Callable[[Context], Handler],
+    companions: Callable[[Context], Sequence[Companion]] = _alone,
+) -> int:
+    """Run a worker until it is told to stop or cannot go on; return the exit code.
+
+    Args:
+        companions: makes what runs beside it, in the event loop.
+    """
     try:
         logs.configure(config.log, service)
         check_exposure(config)
@@ -79,7 +116,7 @@ def run(service: str, config: Config, build: Callable[[Context], Handler]) -> in
         log.error("cannot start", error=str(error))
         return exit_code(error)
     tune_garbage_collection()
-    return uvloop.run(_run(service, made, handler))
+    return uvloop.run(_run(service, made, handler, companions))
 
 
 def tune_garbage_collection() -> None:
@@ -88,9 +125,14 @@ def tune_garbage_collection() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-async def _run(service: str, made: Context, handler: Handler) -> int:
+async def _run(
+    service: str,
+    made: Context,
+    handler: Handler,
+    companions: Callable[[Context], Sequence[Companion]],
+) -> int:
     # Faust binds to the loop that it is made in: here, not before the loop runs.
-    return await _Runtime(service, made, handler).run()
+    return await _Runtime(service, made, handler, companions(made)).run()
 
 
 def _require_compiled_faust() -> None:
@@ -103,8 +145,11 @@ def _require_compiled_faust() -> None:
 
 
 class _Runtime:
-    def __init__(self, service: str, made: Context, handler: Handler) -> None:
+    def __init__(
+        self, service: str, made: Context, handler: Handler, companions: Sequence[Companion]
+    ) -> None:
         config = made.config
+        self._companions = companions
         self._service = service
         self._config = config
         self._metrics = made.metrics
@@ -155,6 +200,11 @@ class _Runtime:
         log.info("listening", metrics_port=port)
         self._transactor.start()
         await self._app.start()
+        try:
+            for companion in self._companions:
+                await companion.start(self._failed)
+        except TocsinError as error:
+            self._failed(error)
         watch = asyncio.create_task(self._watch())
         await self._stop.wait()
         watch.cancel()
@@ -176,7 +226,9 @@ class _Runtime:
         overdue = threading.Timer(deadline, os._exit, (Exit.DRAIN_TIMEOUT,))
         overdue.daemon = True
         overdue.start()
-        await self._app.stop()
+        # A companion needs a moment to leave after what was under way has ended.
+        ending = [one.stop(deadline * COMPANIONS_SHARE) for one in self._companions]
+        await asyncio.gather(self._app.stop(), *ending)
         await asyncio.to_thread(self._transactor.stop, deadline)
         await runner.cleanup()
         overdue.cancel()
@@ -184,7 +236,11 @@ class _Runtime:
         return Exit.OK
 
     def _live(self) -> str | None:
-        silent = max(self._transactor.silent_for_s(), self._app.poller_silent_for_s())
+        silent = max(
+            self._transactor.silent_for_s(),
+            self._app.poller_silent_for_s(),
+            *(one.silent_for_s() for one in self._companions),
+        )
         if silent > self._config.worker.stuck_after_s:
             return f"no progress for {silent:.0f} s"
         return None
@@ -196,7 +252,7 @@ class _Runtime:
             return "waiting for partitions"
         if not self._transactor.ready:
             return "bringing the state of the partitions up to date"
-        return None
+        return next((wait for one in self._companions if (wait := one.problem())), None)
 
     async def _watch(self) -> None:
         """End the process when its loops stand still: a fresh start cures what a wait does not."""

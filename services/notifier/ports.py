@@ -6,6 +6,9 @@ import enum
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from confluent_kafka import Message
+
+from shared.errors import Poison
 from shared.events import CaseCommand, Delivery, NoReply, Notification, ReplyDue
 from shared.routes import Route
 
@@ -121,6 +124,10 @@ class Ledger(Protocol):
 
     async def park(self, notification: Notification, detail: str) -> None:
         """Write a notification to the dead letters, from where it can be replayed."""
+        ...
+
+    async def bury(self, message: Message, poison: Poison) -> None:
+        """Write a record that cannot be read to the dead letters, as it is."""
         ...
 
 

@@ -29,6 +29,7 @@ POLL_S = 0.1
 GATHER_S = 0.02
 ROOM_S = 0.5
 LAG_EVERY_S = 1.0
+COMMIT_EVERY_S = 0.5
 COORDINATOR_S = 30.0
 
 LIBRDKAFKA = logging.getLogger("librdkafka")
@@ -78,6 +79,8 @@ class Poller:
         rebalanced: called with the assigned partitions after each assignment, may block shortly.
         failed: called once with the error that ended the thread.
         max_records: upper bound of one poll.
+        done: tells the next offsets to commit, for who has no transaction that carries them. They are
+            committed every half a second and before partitions are given back.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class Poller:
         failed: Callable[[BaseException], None],
         metrics: Metrics,
         max_records: int,
+        done: Callable[[], Mapping[Partition, int]] | None = None,
     ) -> None:
         self._settings = dict(settings)
         self._group = str(settings["group.id"])
@@ -98,6 +102,9 @@ class Poller:
         self._failed = failed
         self._metrics = metrics
         self._max_records = max_records
+        self._done = done
+        self._committed: dict[Partition, int] = {}
+        self._last_commit = 0.0
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._generation = 0
@@ -166,6 +173,8 @@ class Poller:
             chunks = self._chunks(messages)
             if chunks:
                 self._emit(chunks)
+        if time.monotonic() - self._last_commit >= COMMIT_EVERY_S:
+            self._commit(consumer)
         self._export_lag(consumer)
 
     def _keep_pace(self, consumer: Consumer) -> None:
@@ -234,6 +243,7 @@ class Poller:
         consumer.assign(committed)
         self._generation += 1
         self._positions = {Partition(at.topic, at.partition): at.offset for at in committed}
+        self._committed = dict(self._positions)
         self._end_seen.clear()
         self._paused = False
 
@@ -243,9 +253,7 @@ class Poller:
         The poll that ran the callback may have returned records of either side of it: they are
         dropped, and assigning the same positions once more makes librdkafka fetch them again.
         """
-        consumer.assign(
-            [TopicPartition(at.topic, at.number, offset) for at, offset in self._positions.items()]
-        )
+        consumer.assign(_offsets(self._positions))
         assignment = Assignment(
             self._generation, dict(self._positions), consumer.consumer_group_metadata()
         )
@@ -255,13 +263,17 @@ class Poller:
         self._sink.assign(assignment)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._commit(consumer, last=True)
+        self._release(consumer, partitions)
+
+    def _release(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._let_go()
         consumer.unassign()
         log.info("revoked", partitions=sorted({at.partition for at in partitions}))
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         log.warning("lost", partitions=sorted({at.partition for at in partitions}))
-        self._on_revoke(consumer, partitions)
+        self._release(consumer, partitions)
 
     def _let_go(self) -> None:
         for source in self._positions:
@@ -269,6 +281,30 @@ class Poller:
             self._metrics.lag_seconds.remove(self._group, source.topic, str(source.number))
         self._positions = {}
         self._sink.revoke()
+
+    def _commit(self, consumer: Consumer, *, last: bool = False) -> None:
+        """Commit what has moved; a failure is left to the next commit, or to who reads it again.
+
+        The ``last`` one before partitions are given back waits for the answer and leaves out nothing:
+        an earlier one may have failed.
+        """
+        self._last_commit = time.monotonic()
+        if self._done is None:
+            return
+        news = {
+            at: offset
+            for at, offset in self._done().items()
+            if at in self._positions and offset > self._committed.get(at, 0)
+        }
+        try:
+            if last and self._positions:
+                self._committed |= news
+                consumer.commit(offsets=_offsets(self._committed), asynchronous=False)
+            elif news:
+                self._committed |= news
+                consumer.commit(offsets=_offsets(news), asynchronous=True)
+        except KafkaException as error:
+            log.warning("commit", group=self._group, error=str(error))
 
     def _export_lag(self, consumer: Consumer) -> None:
         now = time.monotonic()
@@ -293,6 +329,10 @@ class Poller:
 
 def _native(sources: Iterable[Partition]) -> list[TopicPartition]:
     return [TopicPartition(source.topic, source.number) for source in sources]
+
+
+def _offsets(positions: Mapping[Partition, int]) -> list[TopicPartition]:
+    return [TopicPartition(at.topic, at.number, offset) for at, offset in positions.items()]
 
 
 def _number(message: Message) -> int:

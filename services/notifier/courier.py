@@ -1,0 +1,411 @@
+"""One sink's courier: takes what is meant for it from Kafka, delivers it, and says what became of it.
+
+A notification is *open* from when it is taken until it has ended and that is recorded. The order of
+an end: commands that follow, what a person has to do instead, a dead letter, the delivery record (all
+in Kafka), then it is remembered in Redis, then its offset may be committed. So whatever is killed when
+loses nothing, and repeats only under the same id.
+
+Everything here runs in one event loop, in three tasks: one takes in what Kafka brings, one starts
+what may start, one records ends, many at a time. Only deliveries under way have a task of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+import structlog
+
+from services.notifier.domain import breaker, ladder
+from services.notifier.domain.customer import reply_due
+from services.notifier.domain.lanes import Lanes, Waiting
+from services.notifier.domain.offsets import Mark, Offsets
+from services.notifier.ending import Ending, Recorder, delivery_of
+from services.notifier.feed import Arrival, Buried, Feed, Taken
+from services.notifier.metering import Meter
+from services.notifier.ports import Ledger, Now, Result, Sink, Standing, Told, Verdict
+from shared.clock import Clock
+from shared.config import Notifier
+from shared.daemon import in_daemon
+from shared.errors import Transient
+from shared.events import (
+    CaseEvent,
+    DeliveryStatus,
+    NoReply,
+    Notification,
+    NotificationKind,
+    ReplyDue,
+)
+from shared.streams.records import Partition
+
+ASK_S: Final = 1.0
+"""So long an answer about how cases stand is waited for."""
+HOLD_OFF_S: Final = 5.0
+"""So long nobody is asked again who did not answer."""
+LEAVE_S: Final = 5.0
+_NOTHING: Final = Result(Verdict.DELIVERED)
+
+One = Waiting[Mark[Partition]]
+MakeFeed = Callable[[Callable[[Arrival], None]], Feed]
+
+log = structlog.get_logger(__name__)
+
+
+class Courier:
+    """Delivers for one sink.
+
+    Args:
+        sink: how it is delivered; the courier closes it.
+        make_feed: given what to call with what comes (from another thread), makes the feed.
+        limits: window, concurrency and when to give up.
+        jitter: draws 0 ≤ x < 1.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        make_feed: MakeFeed,
+        limits: Notifier,
+        told: Told,
+        standing: Standing,
+        ledger: Ledger,
+        clock: Clock,
+        meter: Meter,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = sink.name
+        self._sink = sink
+        self._make_feed = make_feed
+        self._limits = limits
+        self._told = told
+        self._standing = standing
+        self._clock = clock
+        self._meter = meter
+        self._jitter = jitter
+        self._loop = asyncio.get_running_loop()
+        self._offsets = Offsets[Partition]()
+        self._lanes = Lanes[Mark[Partition]]()
+        self._open: dict[str, One] = {}
+        self._recorder = Recorder(ledger, told, self._recorded)
+        self._breaker = breaker.Breaker()
+        self._gone = ""
+        self._arrivals: deque[Arrival] = deque()
+        self._arrived, self._wake = asyncio.Event(), asyncio.Event()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._busy = 0
+        self._silent_until = 0.0
+        self._draining = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._feed: Feed | None = None
+
+    # ---- life
+
+    def start(self, failed: Callable[[BaseException], None]) -> None:
+        """Begin; ``failed`` is told when it cannot go on."""
+        for work in (self._take_in(), self._send_out(), self._recorder.run()):
+            self._tasks.append(self._loop.create_task(_watched(work, failed)))
+        self._feed = self._make_feed(self._hear)
+        self._feed.start()
+
+    async def stop(self, timeout_s: float) -> None:
+        """Let what is under way end, record it, commit and leave; what does not end is repeated."""
+        self._draining = True
+        if self._feed is not None:
+            self._feed.close()
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=timeout_s)
+        for task in tuple(self._under_way):
+            task.cancel()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._recorder.settled(), LEAVE_S)
+        if (feed := self._feed) is not None:
+            await in_daemon(lambda: feed.stop(LEAVE_S), f"leave-{self.name}")
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._meter.stopped()
+        await self._sink.close()
+
+    def silent_for_s(self) -> float:
+        """Seconds since the feed last went round."""
+        return 0.0 if self._feed is None else self._feed.silent_for_s()
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether it has partitions to read."""
+        return self._feed is not None and self._feed.assigned
+
+    # ---- taking in
+
+    def _hear(self, arrival: Arrival) -> None:
+        """Called in the thread of the feed."""
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._note, arrival)
+
+    def _note(self, arrival: Arrival) -> None:
+        self._arrivals.append(arrival)
+        self._arrived.set()
+
+    async def _take_in(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._arrivals:
+                arrival = self._arrivals.popleft()
+                if isinstance(arrival, int):
+                    self._assign(arrival)
+                else:
+                    await self._take(arrival)
+                self._wake.set()
+
+    def _assign(self, generation: int) -> None:
+        """Begin a generation: what waits is read again by whoever has the partition."""
+        dropped = self._lanes.clear()
+        for one in dropped:
+            del self._open[one.notification.told_as]
+        self._meter.closed(len(dropped))
+        self._offsets.assign(generation)
+        self._release(len(dropped))
+
+    async def _take(self, taken: Taken) -> None:
+        ids = [one.told_as for _, one in taken.records if not isinstance(one, Buried)]
+        known = await self._known(ids) if ids else frozenset[str]()
+        if taken.generation != self._offsets.generation:
+            self._release(len(taken.records))
+            return
+        self._offsets.taken(taken.partition, taken.end, [offset for offset, _ in taken.records])
+        for offset, record in taken.records:
+            mark = Mark(taken.partition, taken.generation, offset)
+            if isinstance(record, Buried):
+                self._recorder.add(Ending(mark=mark, buried=record))
+            elif record.told_as in known:
+                self._recorder.add(Ending(mark=mark))
+            else:
+                self._admit(record, mark)
+        if not taken.records:
+            self._release(0)
+
+    def _admit(self, notification: Notification, mark: Mark[Partition]) -> None:
+        again = self._open.get(notification.told_as)
+        if again is not None:
+            # The same once more, or read anew after a rebalance: whatever ends it ends this record.
+            if again.mark.generation == mark.generation:
+                self._recorder.add(Ending(mark=again.mark))
+            else:
+                self._release(1)
+            again.mark = mark
+            return
+        one = self._open[notification.told_as] = Waiting(notification, mark)
+        self._meter.opened()
+        for stale in self._lanes.add(one):
+            self._end(stale, DeliveryStatus.STALE, left=True)
+
+    async def _known(self, ids: Sequence[str]) -> frozenset[str]:
+        try:
+            return await self._told.known(ids)
+        except Transient as error:  # better told twice than not at all
+            log.warning("what was told before is not known", sink=self.name, error=str(error))
+            return frozenset()
+
+    # ---- sending out
+
+    async def _send_out(self) -> None:
+        while True:
+            pause = self._pause_s()
+            alarm = None if pause is None else self._loop.call_later(pause, self._wake.set)
+            await self._wake.wait()
+            if alarm is not None:
+                alarm.cancel()
+            self._wake.clear()
+            while not self._draining and (batch := self._startable()):
+                pages = [one for one in batch if one.notification.kind is NotificationKind.PAGE]
+                for one in batch:
+                    if one.notification.kind is not NotificationKind.PAGE:
+                        self._launch(one)
+                if pages:
+                    await self._launch_pages(pages)
+
+    def _pause_s(self) -> float | None:
+        """Return after how long something may start by itself; None: something has to happen first."""
+        if self._busy >= self._limits.concurrency or self._draining or self._breaker.probing:
+            return None
+        now = self._loop.time()
+        at = now if self._lanes.waits_for_nothing else self._lanes.next_at()
+        if at is None:
+            return None
+        return max(at, self._breaker.until or 0.0) - now
+
+    def _startable(self) -> list[One]:
+        """Return those that may start now, at most as many as there is room for."""
+        now, batch = self._loop.time(), list[One]()
+        while self._busy < self._limits.concurrency and breaker.may_pass(self._breaker, now):
+            one = self._lanes.start(now)
+            if one is None:
+                break
+            self._busy += 1
+            batch.append(one)
+            if not self._breaker.closed:
+                break
+        return batch
+
+    async def _launch_pages(self, pages: Sequence[One]) -> None:
+        """Start those pages that are still wanted."""
+        now = await self._stand([one.notification.case_id for one in pages])
+        for one in pages:
+            found = now.get(one.notification.case_id)
+            if one.stale or (found is not None and _is_stale(one.notification, found)):
+                self._busy -= 1
+                self._end(one, DeliveryStatus.STALE)
+            else:
+                self._launch(one)
+
+    async def _stand(self, case_ids: Sequence[str]) -> dict[str, Now]:
+        if self._loop.time() < self._silent_until:
+            return {}
+        try:
+            return dict(await asyncio.wait_for(self._standing.of(set(case_ids)), ASK_S))
+        except (Transient, TimeoutError) as error:  # better paged for nothing than not at all
+            self._silent_until = self._loop.time() + HOLD_OFF_S
+            log.warning("how cases stand is not known", sink=self.name, error=repr(error))
+            return {}
+
+    def _launch(self, one: One) -> None:
+        if one.mark.generation != self._offsets.generation:  # lost before it began
+            self._busy -= 1
+            self._forget(one)
+        elif self._gone:
+            self._busy -= 1
+            self._end(one, DeliveryStatus.PARKED, Result(Verdict.GONE, self._gone))
+        elif self._draining or not breaker.may_pass(self._breaker, self._loop.time()):
+            self._busy -= 1
+            self._lanes.put_back(one)
+        else:
+            probe = not self._breaker.closed
+            self._breaker = breaker.begun(self._breaker)
+            task = self._loop.create_task(self._deliver(one, probe))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+
+    async def _deliver(self, one: One, probe: bool) -> None:
+        one.attempts += 1
+        try:
+            result = await self._sink.deliver(one.notification)
+        except Exception as error:  # a bug of the sink harms this notification only
+            log.exception("a sink failed", sink=self.name, kind=one.notification.kind)
+            result = Result(Verdict.RETRYABLE, f"{type(error).__name__}: {error}")
+        self._busy -= 1
+        self._wake.set()
+        self._meter.attempted(result.verdict)
+        self._judge(result, probe)
+        self._conclude(one, result)
+
+    def _judge(self, result: Result, probe: bool) -> None:
+        before = self._breaker
+        after = breaker.ended(before, result.fault, self._loop.time(), probe=probe)
+        self._breaker = after
+        if before.closed != after.closed:
+            self._meter.circuit(is_open=not after.closed)
+            log.warning("circuit", sink=self.name, open=not after.closed, detail=result.detail)
+        if after.closed and not before.closed:
+            self._lanes.recall()
+
+    def _conclude(self, one: One, result: Result) -> None:
+        match result.verdict:
+            case Verdict.DELIVERED:
+                self._meter.delivered(self._clock.now_ms() - one.notification.planned_at)
+                self._end(one, DeliveryStatus.DELIVERED, result)
+            case Verdict.UNSUITABLE:
+                self._end(one, DeliveryStatus.PASSED_ON, result)
+            case Verdict.PERMANENT:
+                self._end(one, DeliveryStatus.PARKED, result)
+            case Verdict.GONE:
+                self._gone = result.detail or "gone"
+                log.error("the sink is gone; change its settings", sink=self.name)
+                self._end(one, DeliveryStatus.PARKED, result)
+            case Verdict.RETRYABLE:
+                self._retry(one, result)
+
+    def _retry(self, one: One, result: Result) -> None:
+        if one.mark.generation != self._offsets.generation:
+            self._forget(one)
+            return
+        if one.stale:
+            self._end(one, DeliveryStatus.STALE, result)
+            return
+        age_s = self._clock.real_seconds(self._clock.now_ms() - one.notification.planned_at)
+        limit_s, jitter = self._limits.give_up_after_s, self._jitter()
+        wait = ladder.next_delay(one.attempts, age_s, limit_s, jitter, result.retry_after_s)
+        if wait is None:
+            self._end(one, DeliveryStatus.PARKED, result)
+            return
+        one.faulted = result.fault
+        self._lanes.retry(one, self._loop.time() + wait)
+
+    # ---- ending
+
+    def _end(
+        self, one: One, status: DeliveryStatus, result: Result = _NOTHING, *, left: bool = False
+    ) -> None:
+        """End a notification; ``left``: it is in no lane any more."""
+        if not left:
+            self._lanes.remove(one)
+        notification, now = one.notification, self._clock.now_ms()
+        reply = None
+        if status is DeliveryStatus.PASSED_ON:
+            reply = _reply_due(notification, result, now)
+        self._meter.ended(status)
+        record = delivery_of(notification, status, now, one.attempts, result)
+        self._recorder.add(Ending(one.mark, one, record, result.commands, reply))
+
+    def _recorded(self, batch: Sequence[Ending]) -> None:
+        closed = 0
+        for ending in batch:
+            if ending.one is None:
+                self._offsets.ended(ending.mark)
+                continue
+            self._offsets.ended(ending.one.mark)
+            del self._open[ending.one.notification.told_as]
+            closed += 1
+        self._meter.closed(closed)
+        self._release(len(batch))
+
+    def _forget(self, one: One) -> None:
+        """Let go of what is read again, here or elsewhere."""
+        self._lanes.remove(one)
+        del self._open[one.notification.told_as]
+        self._meter.closed(1)
+        self._release(1)
+
+    def _release(self, count: int) -> None:
+        if self._feed is not None:
+            self._feed.release(count, self._offsets.generation, self._offsets.next_offsets())
+
+
+def _is_stale(page: Notification, now: Now) -> bool:
+    """Tell whether a page is not wanted any more; a view that is behind knows less than the page."""
+    epoch = now.epoch if page.epoch is None else page.epoch
+    return now.epoch > epoch or (now.epoch == epoch and not now.awaits)
+
+
+def _reply_due(notification: Notification, result: Result, now: int) -> ReplyDue | None:
+    event, message = notification.cause, notification.message
+    if not isinstance(event, CaseEvent) or event.case is None or message is None:
+        return None
+    due = reply_due(event, event.case, message, result.why or NoReply.REFUSED, now)
+    if due is None:
+        return None
+    return msgspec.structs.replace(due, draft=result.draft, detail=result.detail)
+
+
+async def _watched(
+    work: Coroutine[None, None, None], failed: Callable[[BaseException], None]
+) -> None:
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001 (the process ends with it)
+        failed(error)
