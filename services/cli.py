@@ -34,6 +34,7 @@ COMMANDS = {
     "import": ("services.commands.import_", "Bring in history from files."),
     "search": ("services.commands.search", "Find what was said before, and how it was resolved."),
     "export": ("services.commands.export", "Write the record to files, for other tools."),
+    "webhook": ("services.commands.webhook", "Make a signing secret; check a signed web hook."),
     "replay": ("services.commands.replay", "Rebuild the state from the log, and compare."),
     "erase": ("services.commands.erase", "Erase all that is kept of a customer."),
     "config": ("services.commands.config", "Show the settings and where they come from."),
