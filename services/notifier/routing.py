@@ -92,7 +92,7 @@ class FixedRoutes:
             if not self._serves(name, tenant):
                 continue
             if one.kind == PAGER:
-                found += [(name, "")] * bool(one.secrets)
+                found += [(name, "")] * ("routing_key" in one.options)
                 found += [(name, target) for target in self._paged_at(name)]
             elif one.kind == WEBHOOK and not one.events:
                 found.append((name, ""))

@@ -4,13 +4,11 @@ A page triggers, an acknowledgement or a resolution elsewhere acknowledges or re
 ``dedup_key`` is case and epoch, so that a page which is repeated stays one alert, and each new epoch
 rings again. What only informs triggers an alert of severity ``info`` under an id of its own: give it a
 service of low urgency. A target with an address ``pagerduty`` is reached by that routing key, all others
-by the option ``routing_key``. What takes a page back names no target and goes to all of these keys,
-since any may have been paged; PagerDuty passes over a ``dedup_key`` that it does not know.
+by the option ``routing_key``. ``secrets`` are those of its call-backs.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 
 import msgspec
@@ -36,7 +34,6 @@ _ACTIONS = {
     NotificationKind.ACKNOWLEDGE: "acknowledge",
     NotificationKind.RESOLVE: "resolve",
 }
-_TAKES_BACK = frozenset({NotificationKind.ACKNOWLEDGE, NotificationKind.RESOLVE})
 _SEVERITIES = {
     Severity.CRITICAL: "critical",
     Severity.HIGH: "error",
@@ -97,32 +94,18 @@ class PagerDutySink:
 
     async def deliver(self, notification: Notification) -> Result:
         """Send one event; the reference of the delivery is its ``dedup_key``."""
-        keys = self._keys(notification)
-        if not keys:
+        target = next(iter(targets_in(notification)), "")
+        routing_key = self._people.get(target, {}).get(ADDRESS) or self._routing_key
+        if not routing_key:
             return Result(Verdict.PERMANENT, "neither the sink nor the target has a routing key")
-        sent = [event(notification, key) for key in keys]
-        results = await asyncio.gather(*(self._enqueue(one) for one in sent if one is not None))
-        if not results:
+        sent = event(notification, routing_key)
+        if sent is None:
             return Result(Verdict.PERMANENT, f"PagerDuty takes no {notification.kind} of this")
-        failed = next((one for one in results if one.verdict is not Verdict.DELIVERED), None)
-        return failed or results[0]
-
-    async def _enqueue(self, sent: Event) -> Result:
         body = msgspec.json.encode(sent)
         result = (await self._outbound.post(self._to, body, _HEADERS, self._timeout_s)).result
         if result.verdict is Verdict.DELIVERED:
             return result._replace(reference=sent.dedup_key)
         return result
-
-    def _keys(self, notification: Notification) -> list[str]:
-        """Return the routing keys that are meant, each once."""
-        own = {name: known.get(ADDRESS, "") for name, known in self._people.items()}
-        if notification.kind in _TAKES_BACK:
-            found = [self._routing_key, *own.values()]
-        else:
-            targets = targets_in(notification) or ("",)
-            found = [own.get(target) or self._routing_key for target in targets]
-        return list(dict.fromkeys(filter(None, found)))
 
     async def close(self) -> None:
         """The connections belong to ``outbound``."""

@@ -5,6 +5,7 @@ Block Kit, from which the limits are. What a customer wrote is escaped, so it ca
 or link anything. A page has a button "Acknowledge" whose ``value`` is case and epoch, which
 the signed call-back reads (``services.notifier.callbacks.slack``); the option ``buttons = "no"`` leaves
 it away where there is no call-back. Targets with an address ``slack`` (a member id) are mentioned.
+``secrets`` are the signing secrets of its call-backs.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def givens(draw: st.DrawFn) -> Given:
             *some(chance, PATTERNS)[:1],
             disabled=chance.random() < 0.1,
             tenants=one_of([(), (), (TENANT,), ("other",)]),
-            secrets=one_of([(), ("key",)]),
+            options=one_of([{}, {"routing_key": "key"}]),
         )
         for name in set(some(chance, NAMES))
     }

@@ -30,7 +30,7 @@ from tests.unit.notifier.plan_world import T0, case, event, planned, routes, sin
 
 HOUR = 3_600_000
 SINKS = {
-    "pager": sink("pagerduty", secrets=("key",)),
+    "pager": sink("pagerduty", options={"routing_key": "key"}),
     "bridge": sink("webhook"),
     "crm": sink("webhook", "case.*"),
     "desk": sink("ticket"),
@@ -70,7 +70,7 @@ def test_a_case_that_was_never_paged_has_nothing_to_take_back() -> None:
 
 
 def test_the_next_epoch_takes_back_the_last_one_before_it_pages() -> None:
-    by = routes({"pager": sink("pagerduty", secrets=("key",))}, {"anna": ("pager",)})
+    by = routes({"pager": sink("pagerduty", options={"routing_key": "key"})}, {"anna": ("pager",)})
     again = event(CaseEventKind.REESCALATED, ["anna"], epoch=3, cause=Cause.SEVERITY_RAISED)
     assert planned(again, by) == [("pager", "", "resolve"), ("pager", "anna", "page")]
     assert taken_back(again, by) == [("pager", "resolve", 2)]
@@ -160,7 +160,7 @@ _WORK = (
 @given(st.integers(0, 2**32))
 def test_no_page_stays_open_that_nobody_waits_for(seed: int) -> None:
     chance, world, pager = Random(seed), World(), Pager()
-    by = routes({"default": sink("pagerduty", secrets=("key",))})
+    by = routes({"default": sink("pagerduty", options={"routing_key": "key"})})
     world.feed(chance.choice(list(Severity)), thread="t1")
     for _ in range(20):
         steps(world, chance)
