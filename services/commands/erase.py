@@ -34,6 +34,7 @@ class Removed(Struct, frozen=True, omit_defaults=False):
     dead_letters: int
     corrections: int
     identity_links: int
+    reply_routes: int
     contacts: int
     threads: int
 
@@ -78,10 +79,10 @@ def command(
     """Erase a customer: RECORD_KEY is tenant:customer, as case ids begin.
 
     Cases go from case.state and from the view, and what was received until now opens none again. Dead
-    letters, corrections, links of identifiers and what intake remembers go as well. What cannot be
-    removed is named, with the time when it is gone. Run again, it does what was left. What the customer
-    had under an identifier that was linked later goes first, with a receipt of its own. Exit code 1: a
-    case is under a legal hold, and nothing was erased.
+    letters, corrections, links of identifiers, ways to answer and what intake remembers go as well. What
+    cannot be removed is named, with the time when it is gone. Run again, it does what was left. What the
+    customer had under an identifier that was linked later goes first, with a receipt of its own. Exit
+    code 1: a case is under a legal hold, and nothing was erased.
     """
     from services.commands.cases_send import Desk
     from services.escalation.view.redis_view import connect
@@ -212,6 +213,7 @@ def _receipt(
             dead_letters=found.count(topics.DEAD_LETTERS),
             corrections=found.count(topics.FEEDBACK_CORRECTIONS),
             identity_links=found.count(topics.IDENTITY_LINKS),
+            reply_routes=found.count(topics.REPLY_ROUTES),
             contacts=len(found.said),
             threads=len(found.whereabouts),
         ),

@@ -48,6 +48,8 @@ _KEYED: Final = (
     topics.CASE_EVENTS,
     topics.ESCALATIONS,
     topics.FOLLOWUPS,
+    topics.NOTIFICATIONS,
+    topics.DELIVERIES,
 )
 """Topics whose records bear the record key of their customer."""
 
@@ -104,6 +106,7 @@ class Searcher:
         self._letters(kept_ms, found)
         self._corrections(found)
         self._links(found)
+        self._routes(found)
         self._in_redis(found)
         return found
 
@@ -193,6 +196,13 @@ class Searcher:
         decoder = codec.Decoder[IdentityLink](topic.carries)
         for message in self._records(topic):
             self._take(topic, message, found, self._is_own(message, decoder))
+
+    def _routes(self, found: Traces) -> None:
+        """Where the customer can be answered; whoever follows the topic forgets it with the removal."""
+        topic, prefix = topics.REPLY_ROUTES, self._owner + b"/"
+        for message in self._records(topic, self._number):
+            own = message.value() is not None and (message.key() or b"").startswith(prefix)
+            self._take(topic, message, found, own)
 
     def _is_own(
         self, message: Message, decoder: codec.Decoder[SeverityCorrected | IdentityLink]

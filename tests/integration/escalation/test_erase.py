@@ -14,12 +14,15 @@ from services.ingest.prepare import Door, Preparer, Raw
 from shared import ids, topics
 from shared.clock import SystemClock
 from shared.events import (
+    Channel,
     DeadLetter,
     FeedbackClassified,
     IdentityLink,
     RawReference,
     SeverityCorrected,
 )
+from shared.routes import Route, route_id, seal
+from shared.sealing import Sealer
 from shared.topics import DAY_MS, Names
 from tests.integration.escalation.rig import TENANT, Office
 
@@ -92,6 +95,11 @@ def test_a_customer_goes_and_stays_gone(office: Office) -> None:
     for alias, customer in (("phone", "gone"), ("handle", "stays")):
         link = IdentityLink(alias=alias, customer_key=customer, at=1, feedback_id="f")
         office.put(topics.IDENTITY_LINKS, link, alias)
+    answered = [(owner, None), (owner, "t1"), (other, None), (f"{owner}x", None)]
+    for key, thread in answered:
+        way = Route(Channel.EMAIL, "smtp", "inbox", "a@x.example", 1)
+        sealed = seal(way, key, thread, Sealer(b"k"))
+        office.put(topics.REPLY_ROUTES, sealed, sealed.route_id, owner=owner)
     redis = office.desk.view._redis
     prefix = redis_prefix(office.config)
     redis.mset({f"{prefix}{SAID}gone": b"x", f"{prefix}{SAID}stays": b"x"})
@@ -105,7 +113,7 @@ def test_a_customer_goes_and_stays_gone(office: Office) -> None:
     assert sorted(done["mark"]["cases"]) == sorted([case_id, second.case_id])
     assert done["removed"] == planned["removed"] == {
         "cases": 2, "tombstones": 2, "dead_letters": 4, "corrections": 1, "identity_links": 1,
-        "contacts": 1, "threads": 1,
+        "reply_routes": 2, "contacts": 1, "threads": 1,
     }  # fmt: skip
     left = {one["topic"]: one for one in done["remains"]}
     now = time.time() * 1000
@@ -117,6 +125,8 @@ def test_a_customer_goes_and_stays_gone(office: Office) -> None:
     assert office.case(kept.case_id) is not None
     assert of(office, topics.CASE_STATE, case_id)[-1] is None
     assert of(office, topics.CASE_STATE, owner)[-1]["type"] == "customer.erased.v1"
+    ways = [of(office, topics.REPLY_ROUTES, route_id(key, "inbox", one)) for key, one in answered]
+    assert [found[-1] is None for found in ways] == [True, True, False, False]
     letters = {name: of(office, topics.DEAD_LETTERS, name)[-1] for name in LETTERS}
     assert [name for name, value in letters.items() if value is None] == ["l1", "l2", "l5", "l7"]
     assert of(office, topics.IDENTITY_LINKS, "phone")[-1] is None
