@@ -10,9 +10,11 @@ import click
 from services.commands.common import loaded
 from shared.config import as_environ, dotted
 
+SERVICES = ("ingest", "classifier", "escalation", "notifier", "console")
+
 
 @click.command()
-@click.argument("service", type=click.Choice(["ingest", "classifier", "escalation", "console"]))
+@click.argument("service", type=click.Choice(SERVICES))
 @click.pass_context
 def command(context: click.Context, service: str) -> None:
     """Run one worker on ``KAFKA_BOOTSTRAP_SERVERS`` and ``REDIS_URL``."""

@@ -51,7 +51,8 @@ LEAVE_S: Final = 5.0
 _NOTHING: Final = Result(Verdict.DELIVERED)
 
 One = Waiting[Mark[Partition]]
-MakeFeed = Callable[[Callable[[Arrival], None]], Feed]
+MakeFeed = Callable[[Callable[[Arrival], None], Callable[[BaseException], None]], Feed]
+"""Given what to call with what comes, and with the fault that ends it; both from another thread."""
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +62,7 @@ class Courier:
 
     Args:
         sink: how it is delivered; the courier closes it.
-        make_feed: given what to call with what comes (from another thread), makes the feed.
+        make_feed: makes the feed.
         limits: window, concurrency and when to give up.
         jitter: draws 0 ≤ x < 1.
     """
@@ -109,7 +110,7 @@ class Courier:
         """Begin; ``failed`` is told when it cannot go on."""
         for work in (self._take_in(), self._send_out(), self._recorder.run()):
             self._tasks.append(self._loop.create_task(_watched(work, failed)))
-        self._feed = self._make_feed(self._hear)
+        self._feed = self._make_feed(self._hear, failed)
         self._feed.start()
 
     async def stop(self, timeout_s: float) -> None:

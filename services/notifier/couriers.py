@@ -29,12 +29,16 @@ Failed = Callable[[BaseException], None]
 log = structlog.get_logger(__name__)
 
 
+Addresses = Mapping[str, Mapping[str, str]]
+"""Person or team → kind of address → address."""
+
+
 class Wanted(NamedTuple):
     """What a courier is made of; it is made anew when any of it changes."""
 
     name: str
     settings: SinkSettings | None
-    people: Mapping[str, Mapping[str, str]]
+    people: Addresses
 
     @property
     def kind(self) -> str:
