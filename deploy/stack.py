@@ -30,8 +30,10 @@ HOPELESS = {Exit.DEAD_LETTERS, Exit.CONFIG}
 RESTART_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 STEADY_S = 30.0
 """Whoever ran for so long is started again at once: back-off is for those that never get up."""
-DOORS = {"ingest": "ingest.port", "console": "console.port"}
-"""Services that listen, and the setting of their port; they come, and stop, before the others."""
+DOORS = {"ingest": "ingest.port", "console": "console.port", "notifier": "notifier.port"}
+"""Services that listen, and the setting of their port."""
+SERVICES = ("ingest", "console", "classifier", "escalation", "notifier")
+"""In the order of the stream: what people and systems reach stops first, who tells them last."""
 READY_S = 120.0
 STOP_S = 25.0
 WATCH_S = 0.1
@@ -78,9 +80,7 @@ class Stack:
 
     folder: Path
     loaded: Loaded
-    workers: Mapping[str, int] = field(
-        default_factory=lambda: {"ingest": 1, "console": 1, "classifier": 1, "escalation": 1}
-    )
+    workers: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(SERVICES, 1))
     progress: Progress = _silent
     environ: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -146,6 +146,11 @@ class Stack:
     def console_url(self) -> str:
         """Address of the HTTP API."""
         return f"http://127.0.0.1:{self._settings['console.port']}"
+
+    @property
+    def hooks_url(self) -> str:
+        """Address of the door for call-backs."""
+        return f"http://127.0.0.1:{self._settings['notifier.port']}"
 
     def of(self, service: str) -> list[Member]:
         """Return the processes of a service."""

@@ -30,6 +30,8 @@ COMMANDS = {
     ),
     "cases": ("services.commands.cases", "List cases, show them, and do everything to them."),
     "policy": ("services.commands.policy", "Check, explain and simulate escalation policies."),
+    "sinks": ("services.commands.sinks", "Check, list and test who is told by which way."),
+    "deliveries": ("services.commands.deliveries", "What was told to whom; tell it again."),
     "observe": ("services.commands.observe", "Tell intake what staff saw or heard."),
     "import": ("services.commands.import_", "Bring in history from files."),
     "search": ("services.commands.search", "Find what was said before, and how it was resolved."),

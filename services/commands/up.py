@@ -30,6 +30,7 @@ def command(context: click.Context, as_json: bool, keep: str | None) -> None:
         addresses = {
             "intake": stack.intake_url + "/v1/feedback",
             "console": stack.console_url + "/api/v1",
+            "hooks": stack.hooks_url + "/hooks",
             "kafka": stack.config.kafka.bootstrap_servers,
             "redis": stack.config.redis.url,
             "metrics": {member.name: member.metrics_url + "/metrics" for member in stack.members},

@@ -48,7 +48,7 @@ def read(path: Path) -> Sinks:
     sinks = Sinks(
         sinks=_settings(path, tree.pop("sinks", {}), "sinks"),
         writers=_settings(path, tree.pop("writers", {}), "writers"),
-        people=_people(path, tree.pop("people", {})),
+        people=people(path, tree.pop("people", {})),
     )
     for unknown in tree:
         raise Misconfigured(f"{path}: [{unknown}]: only sinks, writers and people are known")
@@ -81,7 +81,8 @@ def settings(path: Path, section: str, name: str, table: object) -> SinkSettings
     return found
 
 
-def _people(path: Path, tables: object) -> dict[str, dict[str, str]]:
+def people(path: Path, tables: object) -> dict[str, dict[str, str]]:
+    """Return what ``[people]`` says: how each is reached, by kind of address (same errors)."""
     try:
         return msgspec.convert(tables, dict[str, dict[str, str]])
     except msgspec.ValidationError as error:
