@@ -76,6 +76,20 @@ def test_the_next_epoch_takes_back_the_last_one_before_it_pages() -> None:
     assert taken_back(again, by) == [("pager", "resolve", 2)]
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        CaseEventKind.STEP_HELD,
+        CaseEventKind.STEP_SKIPPED,
+        CaseEventKind.NOTIFICATION_SUPPRESSED,
+        CaseEventKind.ESCALATION_EXHAUSTED,
+    ],
+)
+def test_an_epoch_that_begins_without_a_page_takes_back_the_last_one(kind: CaseEventKind) -> None:
+    held = event(kind, epoch=2, cause=Cause.GATE)
+    assert taken_back(held, routes(SINKS)) == [("pager", "resolve", 1), ("bridge", "resolve", 1)]
+
+
 @pytest.mark.parametrize("cause", [Cause.ACK_TIMEOUT, Cause.REPEAT])
 def test_the_next_step_takes_nothing_back(cause: Cause) -> None:
     step = event(CaseEventKind.REESCALATED, ["anna"], epoch=3, cause=cause)
