@@ -1,0 +1,1 @@
+"""How the lint reads each language: what a message must say, and what it must not."""
