@@ -1,0 +1,103 @@
+"""Everything else that Apprise knows, by its URLs: https://github.com/caronc/apprise/wiki.
+
+``url`` is one of them or, better, ``env:NAME`` with one; what a person in ``people`` has as
+``apprise`` comes first. Apprise blocks, so each message has a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+import apprise
+
+from services.notifier.domain.plan import targets_in
+from services.notifier.ports import Result, Verdict
+from services.notifier.sinks.build import Making
+from services.notifier.sinks.plain import text_of, title_of
+from services.notifier.sinks.telling import telling
+from shared.daemon import in_daemon
+from shared.events import Notification, NotificationKind, Severity
+
+ADDRESS: Final = "apprise"
+_KINDS: Final = {
+    Severity.CRITICAL: apprise.NotifyType.FAILURE,
+    Severity.HIGH: apprise.NotifyType.WARNING,
+}
+
+People = Mapping[str, Mapping[str, str]]
+
+
+class AppriseSink:
+    """Tells people by one URL each.
+
+    Args:
+        to: the URL for whoever has none, "" without one.
+    """
+
+    def __init__(self, name: str, to: str, people: People, timeout_s: float) -> None:
+        self.name = name
+        self._to = to
+        self._people = people
+        self._timeout_s = timeout_s
+
+    @classmethod
+    def made(cls, making: Making) -> AppriseSink:
+        """Return the sink of its settings.
+
+        Raises:
+            Misconfigured: there is no URL at all, or none that Apprise knows.
+        """
+        for unknown in sorted(making.settings.options):
+            raise making.wrong(f"options.{unknown} is unknown to apprise")
+        to = making.hidden("url", making.settings.url)
+        if not to and not any(one.get(ADDRESS) for one in making.people.values()):
+            raise making.wrong(f"url is missing, and nobody in people has one as {ADDRESS}")
+        if to and not apprise.Apprise().add(to):
+            raise making.wrong("url: Apprise knows no such URL")
+        return cls(making.name, to, making.people, making.timeout_s)
+
+    async def deliver(self, notification: Notification) -> Result:
+        """Tell all of them. Apprise says only whether it worked, so whatever did not is tried again."""
+        if notification.kind is NotificationKind.CUSTOMER:
+            return Result(Verdict.PERMANENT, "this sink tells people, not customers")
+        teller = apprise.Apprise()
+        for url in self._urls(notification):
+            if not teller.add(url):
+                return Result(Verdict.PERMANENT, "Apprise does not know the URL of a target")
+        if not teller:
+            return Result(Verdict.PERMANENT, f"no URL for {notification.target!r}")
+        said = telling(notification)
+        kind = _KINDS.get(said.severity, apprise.NotifyType.INFO)
+
+        def tell() -> bool | None:
+            return teller.notify(body=text_of(said), title=title_of(said), notify_type=kind)
+
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                told = await in_daemon(tell, "apprise")
+        except TimeoutError:
+            detail = f"Apprise has not ended within {self._timeout_s:g} s"
+            return Result(Verdict.RETRYABLE, detail, fault=True)
+        except (TypeError, OSError) as error:
+            return Result(Verdict.RETRYABLE, f"Apprise: {type(error).__name__}", fault=True)
+        if told:
+            return Result(Verdict.DELIVERED)
+        return Result(Verdict.RETRYABLE, "Apprise could not tell everybody", fault=True)
+
+    async def close(self) -> None:
+        """Nothing stays open between two messages."""
+
+    def _urls(self, notification: Notification) -> list[str]:
+        found = (
+            self._people.get(one, {}).get(ADDRESS, "") or self._to
+            for one in targets_in(notification)
+        )
+        return list(dict.fromkeys(filter(None, found))) or ([self._to] if self._to else [])
+
+
+logging.getLogger("apprise").setLevel(
+    logging.CRITICAL
+)  # its warnings name URLs, which hold secrets
