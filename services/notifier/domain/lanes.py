@@ -41,9 +41,7 @@ def takes_back(later: Notification, page: Notification) -> bool:
     """Tell whether ``later``, which came after the ``page`` of the same case, makes it stale."""
     if page.kind is not NotificationKind.PAGE:
         return False
-    if later.kind is NotificationKind.RESOLVE:
-        return True
-    if later.kind is NotificationKind.ACKNOWLEDGE:
+    if later.kind in {NotificationKind.ACKNOWLEDGE, NotificationKind.RESOLVE}:
         return later.epoch is None or page.epoch is None or later.epoch >= page.epoch
     if later.kind is NotificationKind.PAGE:
         return later.epoch is not None and page.epoch is not None and later.epoch > page.epoch

@@ -194,7 +194,8 @@ def _take_back(sheet: _Sheet, event: CaseEvent, case: Case, routes: Routes) -> N
 def _taken_back(event: CaseEvent, case: Case) -> _TakenBack | None:
     """Return which page of the case is over by ``event``; to take back one that never was is harmless.
 
-    An epoch may begin with a step that is held or skipped: its events say so as well as a page does.
+    An epoch begins with its first step, which may be held or skipped: its event says so as well as a
+    page does.
     """
     stands = case.escalation
     if event.kind in _ENDS:
@@ -203,9 +204,9 @@ def _taken_back(event: CaseEvent, case: Case) -> _TakenBack | None:
         over = case.state in Case.SETTLING and not _is_missing(case)
         return _TakenBack(NotificationKind.RESOLVE, stands.epoch, echoes=True) if over else None
     if event.kind in _RUNGS:
-        begins = event.epoch is not None and event.cause not in _SAME_EPOCH
+        first = event.step == 1 and stands.rounds == 0 and event.cause not in _SAME_EPOCH
         last = (event.epoch or 0) - 1
-        return _TakenBack(NotificationKind.RESOLVE, last, echoes=False) if begins else None
+        return _TakenBack(NotificationKind.RESOLVE, last, echoes=False) if first else None
     if _acknowledges(event, case):
         return _TakenBack(NotificationKind.ACKNOWLEDGE, stands.epoch, echoes=True)
     return None

@@ -82,7 +82,9 @@ def test_what_takes_a_page_back() -> None:
         (ACK, 3, True),
         (ACK, 4, True),
         (ACK, None, True),
-        (RESOLVE, 1, True),
+        (RESOLVE, 2, False),  # the next epoch takes back the last one
+        (RESOLVE, 3, True),
+        (RESOLVE, None, True),
         (PAGE, 3, False),
         (PAGE, 4, True),
         (EVENT, 9, False),

@@ -77,6 +77,7 @@ def an_event(chance: Random) -> CaseEvent:
         cause=one_of(list(Cause)),
         actor=one_of([None, "anna", "integration:crm", "integration:pager"]),
         epoch=one_of([None, 1, 2]),
+        step=one_of([None, 1, 2]),
         follow_up=one_of([None, item]),
         clocks=one_of([(), (warned(ClockKind.UPDATE),)]),
         event_id=f"e{chance.randint(0, 9)}",
