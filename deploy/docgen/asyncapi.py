@@ -35,13 +35,16 @@ SENDS: Mapping[str, tuple[Topic, ...]] = {
         topics.NOTIFICATIONS, topics.DELIVERIES, topics.FOLLOWUPS, topics.CASE_COMMANDS,
         topics.DEAD_LETTERS,
     ),
-    "record": (topics.FEEDBACK_CORRECTIONS,),
+    "commands": (topics.CASE_COMMANDS, topics.FEEDBACK_CORRECTIONS),
 }  # fmt: skip
-"""Who writes what; ``insights`` are for analyses, none of which is part of Tocsin yet."""
+"""Who writes what, by the folder in ``services``; ``commands`` is the command line.
+
+``insights`` are for analyses, none of which is part of Tocsin yet.
+"""
 
 RECEIVES: Mapping[str, tuple[Topic, ...]] = {
     "ingest": (topics.WATERMARKS, topics.IDENTITY_LINKS),
-    "classifier": (topics.FEEDBACK_RECEIVED,),
+    "classifier": (topics.FEEDBACK_RECEIVED, topics.FEEDBACK_CLASSIFIED, topics.FEEDBACK_CORRECTIONS),
     "escalation": (
         topics.FEEDBACK_CLASSIFIED, topics.CASE_COMMANDS, topics.CASE_STATE,
         topics.FEEDBACK_OUTCOMES, topics.POLICIES,
@@ -53,7 +56,7 @@ RECEIVES: Mapping[str, tuple[Topic, ...]] = {
     ),
     "record": (
         topics.FEEDBACK_CLASSIFIED, topics.CASE_EVENTS, topics.CASE_STATE,
-        topics.FEEDBACK_CORRECTIONS,
+        topics.FEEDBACK_CORRECTIONS, topics.DELIVERIES,
     ),
 }  # fmt: skip
 
@@ -122,11 +125,10 @@ def _channel_id(topic: Topic) -> str:
 
 def _channel(topic: Topic) -> Json:
     settings = topic.settings()
-    kept = {
-        name: int(settings[name])
-        for name in ("retention.ms", "delete.retention.ms")
-        if name in settings
-    }
+    configured: Json = {"cleanup.policy": topic.cleanup.value.split(",")}
+    for name in ("retention.ms", "delete.retention.ms"):
+        if name in settings:
+            configured[name] = int(settings[name])
     text = f"Key: {topic.key}."
     if topic.cleanup is not topics.Cleanup.DELETE:
         text += " The last record of each key is kept; one without a value takes it out."
@@ -140,7 +142,7 @@ def _channel(topic: Topic) -> Json:
         "bindings": {"kafka": {
             "topic": topic.name,
             "partitions": topic.partitions or Config().kafka.partitions,
-            "topicConfiguration": {"cleanup.policy": topic.cleanup.value.split(","), **kept},
+            "topicConfiguration": configured,
             "bindingVersion": BINDING,
         }},
     }  # fmt: skip

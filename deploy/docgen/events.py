@@ -21,6 +21,7 @@ optional fields are left out. Times are milliseconds since the Unix epoch, UTC; 
 Record headers are the CloudEvents 1.0 attributes in binary mode: `ce_specversion`, `ce_id`,
 `ce_source`, `ce_type` (`tocsin.` and the tag), `content-type`, and `traceparent` where a sender gave
 one. Read all topics with `isolation.level=read_committed`, or you will see what was aborted.
+[Contracts](../contracts.md) has all this for tools, and what is promised.
 """
 _PARTITIONS = """\
 All topics have `kafka.partitions` partitions; what concerns one customer has the same partition number

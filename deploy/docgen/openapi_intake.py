@@ -37,6 +37,9 @@ _WRONG: Mapping[str, object] = {
     "detail": "Object missing required field `channel`",
     "dead_letter": "9a1d0b9e6c3f4f0d8b7a5c1e2d3f4a5b",
 }  # fmt: skip
+_FOREIGN = {
+    **_WRONG, "reason": "foreign_source", "detail": "the key may write 'app', not 'support-inbox'",
+}  # fmt: skip
 _FIELDS: Mapping[str, str] = {
     "id": "The item's id at its source.",
     "channel": "Where it comes from.",
@@ -98,7 +101,7 @@ def _single() -> Json:
     responses = _refusals(_REFUSED, either) | {
         "200": answer("It was accepted before.", result, {"duplicate": _KNOWN}),
         "202": answer("Accepted: in Kafka, on all replicas in sync.", result, {"taken": _TAKEN}),
-        "403": answer("The key may not write this source.", either),
+        "403": answer("The key may not write this source.", result, {"foreign": _FOREIGN}),
         "422": answer("No acceptable item; it is kept as a dead letter.", result, {"no": _WRONG}),
     }
     return {

@@ -50,7 +50,8 @@ def components(types: Sequence[type[msgspec.Struct]], reference: str) -> dict[st
         reference: how they refer to one another, with ``{name}``.
     """
     _, found = msgspec.json.schema_components(types, ref_template=reference)
-    return {name: tidy(found[name]) for name in sorted(found)}
+    plain = json.loads(json.dumps(found))  # defaults are tuples
+    return {name: tidy(plain[name]) for name in sorted(plain)}
 
 
 def tidy(schema: Mapping[str, object]) -> Json:

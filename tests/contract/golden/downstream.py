@@ -135,6 +135,17 @@ DOWNSTREAM: Final[dict[str, Struct]] = {
         target="care",
         case_id=_CASE_ID,
     ),
+    "notification/v1/a_replay.json": Notification(
+        notification_id="4b" * 16,
+        sink="default",
+        kind=NotificationKind.INFORM,
+        tenant="lumen",
+        cause=_NUDGE,
+        planned_at=1_760_200_000_070,
+        target="care",
+        case_id=_CASE_ID,
+        replay="r-20261103",
+    ),
     "delivery/v1/a_page_that_arrived.json": Delivery(
         notification_id="2e" * 16,
         sink="duty",
