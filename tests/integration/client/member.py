@@ -85,8 +85,8 @@ async def work_async(plan: Plan, log: Log) -> None:
         async for delivery in stream:
             async with delivery:
                 log.line("begin", delivery.event)
-                while held(plan, delivery.event):
-                    await asyncio.sleep(0.02)  # noqa: ASYNC110  the file is another process's
+                while held(plan, delivery.event):  # noqa: ASYNC110  a file of another process
+                    await asyncio.sleep(0.02)
                 await asyncio.sleep(plan.pace_s)
                 log.line("end", delivery.event)
     log.line("closed")
