@@ -16,7 +16,7 @@ it). 410 says the sink is gone. Redirects and all other answers never get better
 from __future__ import annotations
 
 import asyncio
-import re
+import errno
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -42,12 +42,14 @@ _CONNECTIONS_PER_HOST: Final = 100
 _KEEP_ALIVE_S: Final = 30.0
 _SHOWN: Final = 200
 _RETRYABLE: Final = frozenset({408, 425, 429})
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _NO_HEADERS: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
-class Refused(Exception):
-    """An address that nothing is sent to. No ``OSError``: no further address of the name is tried."""
+class Refused(OSError):
+    """An address that nothing is sent to: as one that cannot be reached, so the next one is tried."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(errno.EACCES, f"refused: the host's address is {why}")
 
 
 class Target(NamedTuple):
@@ -149,8 +151,6 @@ class Outbound:
                     content,
                     whole,
                 )
-        except Refused as error:
-            return Answer(Result(Verdict.RETRYABLE, str(error), fault=True))
         except TimeoutError:
             return Answer(
                 Result(Verdict.RETRYABLE, f"no answer within {timeout_s:g} s", fault=True)
@@ -188,7 +188,7 @@ class Outbound:
         """Make the socket for one address, which is then connected to."""
         family, kind, protocol, _, where = address
         if why := self._refuse(str(where[0])):
-            raise Refused(f"refused: the host's address is {why}")
+            raise Refused(why)
         return socket.socket(family, kind, protocol)
 
     def _judge(self, status: int, headers: Mapping[str, str], body: bytes) -> Result:
@@ -241,14 +241,16 @@ async def _body(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
 
 def _described(status: int, body: bytes) -> str:
     """Return the status and how the body begins, in one printable line."""
-    said = _UNPRINTABLE.sub(" ", body[: 4 * _SHOWN].decode("utf-8", "replace")).strip()
-    return f"HTTP {status}: {said[:_SHOWN]}" if said else f"HTTP {status}"
+    beginning = body[: 4 * _SHOWN].decode("utf-8", "replace")
+    said = "".join(character if character.isprintable() else " " for character in beginning)
+    said = " ".join(said.split())[:_SHOWN]
+    return f"HTTP {status}: {said}" if said else f"HTTP {status}"
 
 
 def _said(error: Exception) -> str:
     """Return what went wrong without addresses or URLs, which may hold secrets."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
-        return f"TLS failed: {error.os_error if hasattr(error, 'os_error') else ''}"[:_SHOWN]
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "TLS failed: no valid certificate of the host, or no protocol in common"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "the host's name does not resolve"
     if isinstance(error, aiohttp.ClientConnectorError):
