@@ -24,7 +24,7 @@ def make(installation: Installation, tmp_path: Path) -> Iterator[Make]:
     made: list[Office] = []
 
     def office(sinks: Mapping[str, str], **extra: Scalar) -> Office:
-        one = Office(installation, tmp_path, sinks, **extra)
+        one = Office(installation, tmp_path, sinks, None, **extra)
         made.append(one)
         one.wait_ready()
         return one
