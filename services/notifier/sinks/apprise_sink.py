@@ -17,7 +17,7 @@ from services.notifier.domain.plan import targets_in
 from services.notifier.ports import Result, Verdict
 from services.notifier.sinks.build import Making
 from services.notifier.sinks.plain import text_of, title_of
-from services.notifier.sinks.telling import telling
+from services.notifier.sinks.telling import Telling, telling
 from shared.daemon import in_daemon
 from shared.events import Notification, NotificationKind, Severity
 
@@ -57,38 +57,43 @@ class AppriseSink:
             raise making.wrong(f"url is missing, and nobody in people has one as {ADDRESS}")
         if to and not apprise.Apprise().add(to):
             raise making.wrong("url: Apprise knows no such URL")
+        # Its warnings name URLs, which hold secrets.
+        logging.getLogger("apprise").setLevel(logging.CRITICAL)
         return cls(making.name, to, making.people, making.timeout_s)
 
     async def deliver(self, notification: Notification) -> Result:
         """Tell all of them. Apprise says only whether it worked, so whatever did not is tried again."""
         if notification.kind is NotificationKind.CUSTOMER:
             return Result(Verdict.PERMANENT, "this sink tells people, not customers")
-        teller = apprise.Apprise()
-        for url in self._urls(notification):
-            if not teller.add(url):
-                return Result(Verdict.PERMANENT, "Apprise does not know the URL of a target")
-        if not teller:
+        teller, urls = apprise.Apprise(), self._urls(notification)
+        if not urls:
             return Result(Verdict.PERMANENT, f"no URL for {notification.target!r}")
-        said = telling(notification)
-        kind = _KINDS.get(said.severity, apprise.NotifyType.INFO)
-
-        def tell() -> bool | None:
-            return teller.notify(body=text_of(said), title=title_of(said), notify_type=kind)
-
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                told = await in_daemon(tell, "apprise")
-        except TimeoutError:
-            detail = f"Apprise has not ended within {self._timeout_s:g} s"
-            return Result(Verdict.RETRYABLE, detail, fault=True)
-        except (TypeError, OSError) as error:
-            return Result(Verdict.RETRYABLE, f"Apprise: {type(error).__name__}", fault=True)
-        if told:
-            return Result(Verdict.DELIVERED)
-        return Result(Verdict.RETRYABLE, "Apprise could not tell everybody", fault=True)
+        if not all([teller.add(url) for url in urls]):
+            return Result(Verdict.PERMANENT, "Apprise does not know the URL of a target")
+        fault = await self._told(teller, telling(notification))
+        if fault:
+            return Result(Verdict.RETRYABLE, fault, fault=True)
+        return Result(Verdict.DELIVERED)
 
     async def close(self) -> None:
         """Nothing stays open between two messages."""
+
+    async def _told(self, teller: apprise.Apprise, said: Telling) -> str:
+        """Return why not everybody was told, "" when everybody was."""
+        kind = _KINDS.get(said.severity, apprise.NotifyType.INFO)
+
+        def tell() -> bool:
+            return bool(teller.notify(body=text_of(said), title=title_of(said), notify_type=kind))
+
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return (
+                    "" if await in_daemon(tell, "apprise") else "Apprise could not tell everybody"
+                )
+        except TimeoutError:
+            return f"Apprise has not ended within {self._timeout_s:g} s"
+        except (TypeError, OSError) as error:
+            return f"Apprise: {type(error).__name__}"
 
     def _urls(self, notification: Notification) -> list[str]:
         found = (
@@ -96,8 +101,3 @@ class AppriseSink:
             for one in targets_in(notification)
         )
         return list(dict.fromkeys(filter(None, found))) or ([self._to] if self._to else [])
-
-
-logging.getLogger("apprise").setLevel(
-    logging.CRITICAL
-)  # its warnings name URLs, which hold secrets
