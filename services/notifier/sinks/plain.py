@@ -19,7 +19,7 @@ def text_of(said: Telling) -> str:
     if said.case_id:
         rows.append(f"Case: {said.case_id}")
     rows += [f"{name}: {value}" for name, value in said.facts]
-    rows += [f"{name} until: {utc(at)}" for name, at in said.due]
+    rows += [f"{name}: {utc(at)}" for name, at in said.due]
     rows.append(f"At: {utc(said.at)}")
     if said.excerpt:
         rows += ["", *(f"> {line}" for line in said.excerpt[:MAX_EXCERPT].splitlines())]

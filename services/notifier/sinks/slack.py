@@ -125,7 +125,7 @@ def _fields(said: Telling) -> list[Block]:
     fields = [("Case", f"`{escaped(said.case_id, 400)}`")] if said.case_id else []
     fields += [(name, escaped(value, 1_000)) for name, value in said.facts]
     fields += [
-        (f"{name} due", f"<!date^{at // 1000}^{{date_short_pretty}} {{time}}|{utc(at)}>")
+        (name, f"<!date^{at // 1000}^{{date_short_pretty}} {{time}}|{utc(at)}>")
         for name, at in said.due
     ]
     if not fields:

@@ -87,7 +87,7 @@ def _reply(due: ReplyDue) -> Telling:
         due.at,
         case_id=due.case_id,
         facts=tuple(facts),
-        due=(("Answer", due.due_at),) if due.due_at is not None else (),
+        due=(("Answer due", due.due_at),) if due.due_at is not None else (),
         excerpt=due.draft,
     )
 
@@ -126,12 +126,12 @@ def _facts(event: CaseEvent, case: Case) -> list[tuple[str, str]]:
 def _due(event: CaseEvent, case: Case) -> list[tuple[str, int]]:
     """Return what is still promised, the earliest first."""
     due = [
-        (words(clock.kind).capitalize(), clock.due_at)
+        (f"{words(clock.kind).capitalize()} due", clock.due_at)
         for clock in case.clocks
         if clock.state is ClockState.RUNNING and clock.due_at is not None
     ]
     if event.follow_up is not None:
-        due.append(("Follow-up", event.follow_up.due_at))
+        due.append(("Follow-up due", event.follow_up.due_at))
     return sorted(due, key=lambda one: one[1])
 
 

@@ -23,8 +23,9 @@ from multidict import CIMultiDict
 
 from services.notifier.ports import Result, Verdict
 from services.notifier.sinks.outbound import Answer, Outbound, Target
+from services.notifier.sinks.plain import text_of
 from services.notifier.sinks.reference import subject_key
-from services.notifier.sinks.telling import Telling, telling, utc
+from services.notifier.sinks.telling import Telling, telling
 from shared.events import (
     CaseEvent,
     CaseState,
@@ -214,14 +215,5 @@ def _wanted(notification: Notification, said: Telling) -> Wanted:
     return Wanted(
         priority=_PRIORITIES[said.severity],
         status=_STATUSES.get(case.state, "open") if case else "open",
-        comment=Comment(_comment(said)),
+        comment=Comment(text_of(said)[:MAX_COMMENT]),
     )
-
-
-def _comment(said: Telling) -> str:
-    lines = [said.title, ""]
-    lines += [f"{name}: {value}" for name, value in said.facts]
-    lines += [f"{name} due: {utc(at)}" for name, at in said.due]
-    if said.excerpt:
-        lines += ["", said.excerpt]
-    return "\n".join(lines)[:MAX_COMMENT]
