@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from services.escalation.ledger import Ledger
 from shared import codec, topics
-from shared.events import CaseCommand, CaseEvent, CaseEventKind, Struct
+from shared.events import CaseCommand, CaseEvent, CaseEventKind, EscalationStatus, Struct
 from shared.ids import partition_of, record_key_of_case
 from shared.streams.records import Output
 
@@ -90,10 +90,21 @@ class Outputs:
         headers = codec.headers(event, event.event_id, SOURCE)
         yield Output(self._events, partition, key, value, headers)
         quiet = event.kind is CaseEventKind.OPENED and event.case and event.case.backfilled
-        if event.kind in ESCALATING and not quiet:
+        if (event.kind in ESCALATING or _acknowledges(event)) and not quiet:
             yield Output(self._escalations, partition, key, value, headers)
         if event.kind in FOLLOWING_UP:
             yield Output(self._followups, partition, key, value, headers)
+
+
+def _acknowledges(event: CaseEvent) -> bool:
+    """Tell whether it shows that somebody works on the case: whoever was paged has to know."""
+    if event.case is None:
+        return False
+    stands = event.case.escalation
+    return (
+        stands.status is EscalationStatus.ACKNOWLEDGED
+        and stands.acknowledged_at == event.recorded_at
+    )
 
 
 def _output(topic: str, partition: int, key: str, value: Struct, event_id: str) -> Output:

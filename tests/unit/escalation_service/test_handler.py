@@ -279,6 +279,17 @@ def test_a_command_changes_its_case(rig: Rig) -> None:
     assert rig.take(rig.commands(0, command(CASE))).outputs == []
 
 
+def test_work_that_implies_an_acknowledgement_is_told_to_whoever_was_paged(rig: Rig) -> None:
+    rig.take(rig.classified(0, item(1)))
+    work = rig.take(rig.commands(0, command(CASE, CommandKind.INVESTIGATE)))
+    assert kinds(rig, work) == [CaseEventKind.INVESTIGATING]
+    assert "escalations" in topics_of(work.outputs)
+    rig.clock.advance(60.0)
+    again = rig.take(rig.commands(0, command(CASE, CommandKind.NOTE, note="they called")))
+    assert kinds(rig, again) == [CaseEventKind.NOTED]
+    assert "escalations" not in topics_of(again.outputs)
+
+
 def test_feedback_and_a_command_in_one_transaction_see_each_other(rig: Rig) -> None:
     work = rig.take(rig.classified(0, item(1)), rig.commands(0, command(CASE)))
     assert kinds(rig, work) == [*OPENED, CaseEventKind.ACKNOWLEDGED]
