@@ -1,0 +1,136 @@
+"""What is wrong with the settings of a sink is named."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from services.notifier.ports import Sink, Verdict
+from services.notifier.settings import SinkSettings
+from services.notifier.sinks.build import build, secrets_of
+from services.notifier.sinks.outbound import Outbound
+from services.notifier.sinks.pagerduty import PagerDutySink
+from services.notifier.sinks.slack import SlackSink
+from services.notifier.sinks.ticket import TicketSink
+from services.notifier.sinks.webhook import WebhookSink
+from shared.config import Config, Notifier
+from shared.errors import Misconfigured
+from tests.unit.notifier.sinks.world import SECRETS, notification, receiving, saying
+
+URL = "https://hook.example/in"
+ENVIRONMENT = {"SECRET": SECRETS[0], "TOKEN": "t"}
+WORKS: Mapping[str, tuple[type, dict[str, Any]]] = {
+    "webhook": (WebhookSink, {"url": URL, "secrets": ("env:SECRET", SECRETS[1])}),
+    "slack": (SlackSink, {"url": URL, "options": {"buttons": "no"}}),
+    "pagerduty": (PagerDutySink, {"options": {"routing_key": "env:TOKEN"}}),
+    "ticket": (
+        TicketSink,
+        {"url": URL, "options": {"token": "env:TOKEN", "user": "me@example.com"}},
+    ),
+}
+
+
+def made(kind: str, people: Mapping[str, Mapping[str, str]] | None = None, **fields: Any) -> Sink:
+    return build(
+        "crm",
+        SinkSettings(kind=kind, **fields),
+        Outbound(),
+        people or {},
+        Config(notifier=Notifier(sinks_file="my.toml")),
+        secrets_of(ENVIRONMENT),
+    )
+
+
+@pytest.mark.parametrize("kind", WORKS)
+def test_every_kind_is_made(kind: str) -> None:
+    type_, fields = WORKS[kind]
+    sink = made(kind, **fields)
+    assert isinstance(sink, type_)
+    assert sink.name == "crm"
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "says"),
+    [
+        ("webhok", {}, "kind 'webhok' is none of apprise, pagerduty, slack, smtp, ticket, webhook"),
+        ("webhook", {"secrets": SECRETS}, "url is missing"),
+        ("webhook", {"url": URL}, "secrets: one or two are needed, there are 0"),
+        ("webhook", {"url": URL, "secrets": SECRETS + SECRETS}, "secrets: one or two are needed"),
+        (
+            "webhook",
+            {"url": URL, "secrets": ("s3cr3t",)},
+            "secrets[0]: a secret begins with whsec_",
+        ),
+        (
+            "webhook",
+            {"url": URL, "secrets": (SECRETS[0], "whsec_QUJD")},
+            "secrets[1]: the key has 3 bytes",
+        ),
+        ("webhook", {"url": URL, "secrets": ("env:NO",)}, "secrets[0]: the environment has no NO"),
+        (
+            "webhook",
+            {"url": "http://a.example", "secrets": SECRETS},
+            "url: must begin with https://",
+        ),
+        ("webhook", {"url": "env:NO", "secrets": SECRETS}, "url: the environment has no NO"),
+        ("slack", {"url": URL, "options": {"button": "no"}}, "did you mean buttons?"),
+        ("slack", {"url": URL, "options": {"buttons": "maybe"}}, "options.buttons: yes or no"),
+        ("pagerduty", {}, "options.routing_key is missing"),
+        ("ticket", {"url": URL}, "options.token is missing"),
+        ("ticket", {"options": {"token": "t"}}, "url is missing"),
+    ],
+)
+def test_what_is_wrong_is_named(kind: str, fields: dict[str, Any], says: str) -> None:
+    with pytest.raises(Misconfigured) as raised:
+        made(kind, **fields)
+    assert str(raised.value).startswith("my.toml: [sinks.crm]: ")
+    assert says in str(raised.value)
+    assert "s3cr3t" not in str(raised.value)
+
+
+def test_a_pager_needs_no_key_when_somebody_has_one() -> None:
+    assert isinstance(made("pagerduty", {"anna": {"pagerduty": "k"}}), PagerDutySink)
+
+
+@pytest.mark.parametrize("where", ["setting", "sink", "nowhere"])
+def test_private_addresses_are_opened_by_the_setting_or_the_sink(where: str) -> None:
+    async def run() -> Verdict:
+        outbound = Outbound()
+        config = Config(notifier=Notifier(allow_private=where == "setting"))
+        try:
+            async with receiving(saying(200)) as receiver:
+                settings = SinkSettings(
+                    kind="slack", url=receiver.url, allow_private=where == "sink"
+                )
+                sink = build("chat", settings, outbound, {}, config, secrets_of({}))
+                return (await sink.deliver(notification())).verdict
+        finally:
+            await outbound.close()
+
+    if where == "nowhere":
+        with pytest.raises(Misconfigured, match="allow_private"):
+            asyncio.run(run())
+    else:
+        assert asyncio.run(run()) is Verdict.DELIVERED
+
+
+def test_the_time_out_is_that_of_the_sink_else_of_the_setting() -> None:
+    async def run(of_sink: float | None) -> str:
+        async def never(_request: object) -> Any:
+            await asyncio.Event().wait()
+
+        outbound = Outbound()
+        config = Config(notifier=Notifier(timeout_s=0.3, allow_private=True))
+        try:
+            async with receiving(never) as receiver:
+                settings = SinkSettings(kind="slack", url=receiver.url, timeout_s=of_sink)
+                sink = build("chat", settings, outbound, {}, config, secrets_of({}))
+                return (await sink.deliver(notification())).detail
+        finally:
+            await outbound.close()
+
+    assert asyncio.run(run(0.1)) == "no answer within 0.1 s"
+    assert asyncio.run(run(None)) == "no answer within 0.3 s"
