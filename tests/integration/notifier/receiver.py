@@ -12,11 +12,12 @@ OK, FAIL, HANG = 204, 500, 0
 
 
 class Got(NamedTuple):
-    """One request: when it came (wall clock, ms), its id, and what its body says."""
+    """One request: when it came (wall clock, ms), its id, what its body says, how it is answered."""
 
     at: int
     webhook_id: str
     body: Any
+    status: int
 
     @property
     def case_id(self) -> str:
@@ -32,10 +33,8 @@ class Receiver:
         self.delay_s = 0.0
         self.log: list[Got] = []
         self._closed = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
-        cast("Any", self._server).receiver = self
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.receiver = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     def __enter__(self) -> Receiver:
@@ -57,20 +56,34 @@ class Receiver:
         """Return the ids of what it took, in order."""
         return [one.webhook_id for one in list(self.log)]
 
+    def choose(self) -> int:
+        """Return how to answer a request."""
+        return self.answer
+
     def took(self, webhook_id: str, body: bytes) -> int:
-        """Write a request down, and return how to answer it."""
-        answer = self.answer
-        self.log.append(Got(time.time_ns() // 1_000_000, webhook_id, json.loads(body)))
+        """Write a request down, and return how to answer it when it is time to."""
+        answer = self.choose()
+        now = time.time_ns() // 1_000_000
+        self.log.append(Got(now, webhook_id, json.loads(body), answer))
         if answer == HANG or self.delay_s:
             self._closed.wait(None if answer == HANG else self.delay_s)
         return answer or FAIL
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    receiver: Receiver
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Keep quiet: whoever is killed resets its connections."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        receiver: Receiver = cast("Any", self.server).receiver
+        receiver = cast("_Server", self.server).receiver
         body = self.rfile.read(int(self.headers["Content-Length"]))
         status = receiver.took(self.headers["webhook-id"], body)
         self.send_response(status)

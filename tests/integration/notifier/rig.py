@@ -243,10 +243,18 @@ class Office:
 
     def read(self, topic: Topic, kind: type[E]) -> list[E]:
         """Return everything in a topic."""
+        return [one for one, _ in self.read_dated(topic, kind)]
+
+    def read_dated(self, topic: Topic, kind: type[E]) -> list[tuple[E, int]]:
+        """Return everything in a topic, with the time at which the broker wrote it, ms."""
         cluster, decoder = Cluster(self._client), codec.Decoder[E]([kind])
         ends = cluster.ends(cluster.sources(self.names.of(topic)))
         batches = read_to_end(self._client, dict.fromkeys(ends, 0), ends)
-        return [decoder.decode(message.value()) for batch in batches for message in batch]
+        return [
+            (decoder.decode(message.value()), message.timestamp()[1])
+            for batch in batches
+            for message in batch
+        ]
 
     def wait_delivered(self, count: int, sink: str, deadline_s: float = 60.0) -> list[Delivery]:
         """Wait for the records of so many deliveries of a sink."""
