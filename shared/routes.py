@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from shared import ids
 from shared.events import Channel, ReplyRoute, Struct
 from shared.sealing import Sealer, Unsealable
+
+AUTOMATIC: Final = "tocsin:"
+"""So begins what a message of ours says of itself where the platform lets us: a program wrote it."""
 
 
 class Route(Struct, frozen=True):

@@ -1,15 +1,10 @@
-"""Access to Google's APIs with a credentials file: of a service account, or of a user who consented.
-
-Documentation: "Using OAuth 2.0 for Server to Server Applications" (RFC 7523) and "Using OAuth 2.0 for
-Web Server Applications", Google Identity.
-"""
+"""Access to Google's APIs with a credentials file: of a service account, or of a user who consented."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
 
-import jwt
 import msgspec
 
 from services.ingest.channels.reading import read_json
@@ -19,36 +14,15 @@ from services.ingest.collectors.calls import Answer, call, checked
 from services.ingest.collectors.page import Busy, Outside, Refused
 from services.ingest.registry import Configured
 from shared.errors import Misconfigured, Transient
+from shared.google_credentials import Key, Token, read_key
 
-TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105 (an address)
 BUSY_S = 900.0
 """The pause after a quota error that does not say for how long."""
 
-_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-_LIFE_S = 3_600
-_EARLY_S = 120.0
 _REFUSALS = frozenset({400, 401, 403})
 _QUOTA = frozenset(
     {"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "dailyLimitExceeded"}
 )
-
-
-class _Key(msgspec.Struct, frozen=True):
-    """A credentials file, of either type."""
-
-    type: str = ""
-    token_uri: str = TOKEN_URL
-    client_email: str = ""
-    private_key: str = ""
-    private_key_id: str = ""
-    client_id: str = ""
-    client_secret: str = ""
-    refresh_token: str = ""
-
-
-class _Token(msgspec.Struct, frozen=True):
-    access_token: str
-    expires_in: float = 0.0
 
 
 class _Reason(msgspec.Struct, frozen=True):
@@ -122,55 +96,29 @@ class GoogleApi:
                 refused = error
                 continue
             self._token = token.access_token
-            life = min(max(0.0, token.expires_in - _EARLY_S), float(_LIFE_S))
-            self._expiry = asyncio.get_running_loop().time() + life
+            self._expiry = asyncio.get_running_loop().time() + token.life_s
             return
         raise refused
 
-    async def _exchange(self, key: _Key) -> _Token:
-        form = self._refreshing(key) if key.refresh_token else self._asserting(key)
+    async def _exchange(self, key: Key) -> Token:
+        try:
+            form = key.form(self._scope, self._around.clock.now_ms() // 1000)
+        except ValueError as error:
+            raise Refused(str(error)) from error
         answer = await call(self._around, "POST", key.token_uri, form=form)
         try:
-            return read_json(checked(answer, _REFUSALS), _Token)
+            return read_json(checked(answer, _REFUSALS), Token)
         except Rejected as rejected:
             raise Transient(f"no such answer as documented: {rejected}") from rejected
         except Refused as refused:
             raise Refused(f"Google gives no token for these credentials ({refused})") from refused
 
-    def _refreshing(self, key: _Key) -> dict[str, str]:
-        return {
-            "grant_type": "refresh_token",
-            "refresh_token": key.refresh_token,
-            "client_id": key.client_id,
-            "client_secret": key.client_secret,
-        }
 
-    def _asserting(self, key: _Key) -> dict[str, str]:
-        now = self._around.clock.now_ms() // 1000
-        claims = {
-            "iss": key.client_email,
-            "scope": self._scope,
-            "aud": key.token_uri,
-            "iat": now,
-            "exp": now + _LIFE_S,
-        }
-        headers = {"kid": key.private_key_id} if key.private_key_id else None
-        try:
-            signed = jwt.encode(claims, key.private_key, algorithm="RS256", headers=headers)
-        except (jwt.PyJWTError, ValueError, TypeError) as error:
-            raise Refused("the private key in the credentials is no RSA key") from error
-        return {"grant_type": _GRANT, "assertion": signed}
-
-
-def _key(name: str, secret: bytes) -> _Key:
+def _key(name: str, secret: bytes) -> Key:
     try:
-        key = read_json(secret, _Key)
-    except Rejected as rejected:
-        raise Misconfigured(
-            f"sources.{name}: the secret is no credentials file (JSON)"
-        ) from rejected
-    if not (key.refresh_token or (key.client_email and key.private_key)):
-        raise Misconfigured(f"sources.{name}: the credentials are of no service account or user")
+        key = read_key(secret)
+    except ValueError as error:
+        raise Misconfigured(f"sources.{name}: secrets: {error}") from error
     if not options.safe(key.token_uri):
         raise Misconfigured(f"sources.{name}: token_uri in the credentials is no https address")
     return key

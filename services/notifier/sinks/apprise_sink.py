@@ -68,7 +68,7 @@ class AppriseSink:
         teller, urls = apprise.Apprise(), self._urls(notification)
         if not urls:
             return Result(Verdict.PERMANENT, f"no URL for {notification.target!r}")
-        if not all([teller.add(url) for url in urls]):
+        if not all(teller.add(url) for url in urls):
             return Result(Verdict.PERMANENT, "Apprise does not know the URL of a target")
         fault = await self._told(teller, telling(notification))
         if fault:

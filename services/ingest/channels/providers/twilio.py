@@ -100,21 +100,21 @@ def _message(fields: Fields) -> Item | Ignored:
     if not fields.get("Body", "").strip() and not media:
         return Ignored.UNSUPPORTED
     network, colon, _ = fields.get("From", "").partition(":")
-    sid = fields.get("MessageSid") or fields["SmsSid"]
+    sid, sender = fields.get("MessageSid") or fields["SmsSid"], caller(fields.get("From"))
     return Item(
         native_id=sid,
         channel=Channel.PHONE,
         medium=_KINDS.get(network, Medium.SMS) if colon else Medium.SMS,
         text=fields.get("Body", ""),
-        author=caller(fields.get("From")),
+        author=sender,
         author_verified=network == "whatsapp",
         display_name=fields.get("ProfileName") or None,
         parent_id=fields.get("OriginalRepliedMessageSid") or None,
         country=fields.get("FromCountry") or None,
         attachments=media,
-        answerable=Answerable(
-            address=fields.get("From", ""), account=fields.get("To", ""), reply_to=sid
-        ),
+        answerable=Answerable(address=fields["From"], account=fields.get("To", ""), reply_to=sid)
+        if sender
+        else None,
     )
 
 

@@ -16,6 +16,7 @@ from services.ingest.channels.provider import Ignored
 from services.ingest.channels.social.parts import Id, Part, Time, optional, required
 from services.ingest.channels.times import stated
 from shared.events import Attachment, Channel, Flag, Medium, Operation, Origin, Role
+from shared.routes import AUTOMATIC
 
 MESSENGER = "messenger"
 """The way to a person by the Send API, which Messenger and Instagram have in common."""
@@ -52,7 +53,7 @@ class ReplyTo(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A message in either direction."""
+    """A message in either direction; ``metadata`` is what our own application sent with it."""
 
     mid: str | None = None
     text: str | None = None
@@ -61,6 +62,7 @@ class Message(msgspec.Struct, frozen=True):
     is_echo: bool = False
     is_deleted: bool = False
     is_unsupported: bool = False
+    metadata: str | None = None
 
 
 class Edit(msgspec.Struct, frozen=True):
@@ -110,6 +112,8 @@ def _message(event: Event, message: Message, own: str | None) -> Part:
     if message.is_unsupported and not message.text and not message.attachments:
         return Ignored.UNSUPPORTED
     base = _base(event, own, required("mid", message.mid), echo=message.is_echo)
+    if base.origin is Origin.OWN_ECHO and (message.metadata or "").startswith(AUTOMATIC):
+        base = msgspec.structs.replace(base, role=Role.BOT)  # that is no answer of a person
     at = stated(event.timestamp)
     if message.is_deleted:
         return msgspec.structs.replace(

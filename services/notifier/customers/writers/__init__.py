@@ -1,0 +1,1 @@
+"""How customers are written to: one module a way."""
