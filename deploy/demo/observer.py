@@ -17,6 +17,7 @@ FOLLOWED = (
     topics.FEEDBACK_CLASSIFIED,
     topics.FEEDBACK_OUTCOMES,
     topics.CASE_EVENTS,
+    topics.DELIVERIES,
     topics.DEAD_LETTERS,
 )
 BATCH = 2_000

@@ -16,15 +16,16 @@ from rich.live import Live
 
 from deploy.demo import items
 from deploy.demo.agent import Agent
+from deploy.demo.downstream import Take, Told
 from deploy.demo.observer import Observer
 from deploy.demo.sender import Sender
 from deploy.demo.table import render
 from deploy.demo.tally import Tally
 from deploy.stack import Stack
-from shared.clock import SystemClock
+from shared.clock import Clock, SystemClock
 from shared.commands import CommandSender
 from shared.errors import Transient
-from shared.events import Struct
+from shared.events import CaseEvent, Struct
 from shared.topics import Names
 
 STALL_S = 60.0
@@ -42,12 +43,16 @@ class Options:
 
 
 class Demo:
-    """One run on a started stack."""
+    """One run on a started stack.
 
-    def __init__(self, stack: Stack, options: Options, console: Console) -> None:
+    Args:
+        tally: is fed with what is seen; the receivers of ``Downstream`` may feed it as well.
+    """
+
+    def __init__(self, stack: Stack, options: Options, console: Console, tally: Tally) -> None:
         config = stack.config
         names = Names(config.kafka.topic_prefix)
-        self.tally = Tally()
+        self.tally = tally
         self._options = options
         self._console = console
         self._commands = CommandSender(config.kafka.client(), names, config.kafka.partitions)
@@ -75,7 +80,8 @@ class Demo:
             self._follow()
         finally:
             self._observer.stop()
-        return not self.tally.waiting and not self.tally.doubled and not self.missing()
+        kept = not self.tally.waiting and not self.tally.doubled
+        return kept and self.tally.is_told and not self.missing()
 
     def missing(self) -> list[str]:
         """Return what the bundled sample has to show and did not."""
@@ -110,12 +116,24 @@ class Demo:
         quiet = time.monotonic() - last_progress
         if self.tally.waiting:
             return quiet > STALL_S
-        return not self.missing() or quiet > SHOW_S
+        shown = self.tally.is_told and not self.missing()
+        return shown or quiet > SHOW_S
 
     def _check(self) -> None:
         for error in (self._failure, self._observer.error):
             if error is not None:
                 raise Transient(f"the run broke off: {type(error).__name__}: {error}") from error
+
+
+def hooks_of(tally: Tally, clock: Clock) -> Take:
+    """Return what feeds ``tally`` with web hooks, each with the real time since the decision."""
+
+    def take(told: Told | None) -> None:
+        event = None if told is None else told.data
+        since_ms = clock.now_ms() - event.recorded_at if isinstance(event, CaseEvent) else 0
+        tally.hook(event, clock.real_seconds(since_ms))
+
+    return take
 
 
 def data_folder(keep: str | None, stack: ExitStack) -> Path:

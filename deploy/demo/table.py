@@ -19,7 +19,7 @@ STYLES = {
 def render(tally: Tally, addresses: dict[str, str]) -> Table:
     """Return the table of what the run has shown so far."""
     title = " · ".join(f"{name} {url}" for name, url in addresses.items())
-    table = Table(title="Tocsin", caption=title, expand=False)
+    table = Table(title="Tocsin", caption=f"{_told(tally)}\n{title}", expand=False)
     table.add_column("channel")
     for heading in ("received", *Severity):
         table.add_column(
@@ -65,6 +65,16 @@ def _total(tally: Tally) -> list[str]:
         str(tally.dead_letters.total()),
         *_milliseconds(latencies),
     ]
+
+
+def _told(tally: Tally) -> str:
+    """Return who was told, and how long after the decision."""
+    seconds = _milliseconds(sorted(tally.telling))
+    since = f", p50/p99 from decision to delivery {'/'.join(seconds)} ms" if seconds[0] else ""
+    wrong = f", {tally.unverified} NOT VERIFIED" if tally.unverified else ""
+    return (
+        f"told: {tally.verified} deliveries verified{wrong}, {tally.receipts} receipts sent{since}"
+    )
 
 
 def _milliseconds(ordered: list[float]) -> list[str]:

@@ -10,8 +10,11 @@ from shared.events import (
     CaseEvent,
     CaseEventKind,
     DeadLetter,
+    Delivery,
+    DeliveryStatus,
     FeedbackClassified,
     FeedbackOutcome,
+    MessageKind,
     OutcomeKind,
     Severity,
     Struct,
@@ -26,12 +29,20 @@ REQUIRED = {
     "a follow-up missed": CaseKind.FOLLOW_UP_MISSED,
 }
 
+PAGES = {CaseKind.ESCALATION_TRIGGERED, CaseKind.REESCALATED}
+
 
 def percentile(ordered: list[float], share: float) -> float:
     """Return the value at ``share`` (0–1) of sorted values; 0 when there are none."""
     if not ordered:
         return 0.0
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def _latencies(seconds: list[float]) -> Mapping[str, float]:
+    ordered = sorted(seconds)
+    shares = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+    return {name: round(percentile(ordered, share) * 1000, 1) for name, share in shares}
 
 
 @dataclass
@@ -59,6 +70,14 @@ class Tally:
     dead: set[str] = field(default_factory=set)
     dead_letters: Counter[str] = field(default_factory=Counter)
     latencies: dict[str, list[float]] = field(default_factory=dict)
+    pages: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
+    stale: set[str] = field(default_factory=set)
+    verified: int = 0
+    unverified: int = 0
+    receipts: int = 0
+    mails: int = 0
+    telling: list[float] = field(default_factory=list)
     first_sent: float | None = None
     last_outcome: float | None = None
 
@@ -84,12 +103,34 @@ class Tally:
                 self._outcome(event, now)
             case CaseEvent():
                 self._case_event(event)
+            case Delivery():
+                self._delivery(event)
             case DeadLetter():
                 self.dead_letters[event.channel or "other"] += 1
                 if event.feedback_id and not event.copy:
                     self.dead.add(event.feedback_id)
             case _:
                 pass
+
+    def hook(self, event: Struct | None, seconds: float) -> None:
+        """Take in a web hook about ``event``, so long after the decision; None: it was not verified."""
+        if event is None:
+            self.unverified += 1
+            return
+        self.verified += 1
+        if isinstance(event, CaseEvent) and event.kind in PAGES:
+            self.told.add(event.event_id)
+            self.telling.append(seconds)
+
+    def mail(self) -> None:
+        """Take in a mail that reached a customer's mailbox."""
+        self.mails += 1
+
+    def _delivery(self, event: Delivery) -> None:
+        if event.status is DeliveryStatus.STALE:
+            self.stale.add(event.cause_id)
+        elif event.message is MessageKind.RECEIPT:
+            self.receipts += event.status is DeliveryStatus.DELIVERED
 
     def _outcome(self, event: FeedbackOutcome, now: float) -> None:
         if event.feedback_id in self.outcomes:
@@ -105,6 +146,8 @@ class Tally:
     def _case_event(self, event: CaseEvent) -> None:
         self.kinds[event.kind] += 1
         channel = event.case.channel if event.case else "other"
+        if event.kind in PAGES and event.targets:
+            self.pages.add(event.event_id)
         match event.kind:
             case CaseKind.OPENED:
                 self.cases[channel] += 1
@@ -122,13 +165,23 @@ class Tally:
         """Accepted items that have no outcome yet."""
         return len(self.accepted - self.outcomes.keys() - self.dead)
 
+    @property
+    def untold(self) -> int:
+        """Pages that nobody was told of, though they were not acknowledged before."""
+        return len(self.pages - self.told - self.stale)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether all who had to be told were, verifiably."""
+        return not self.untold and not self.unverified and self.mails >= self.receipts
+
     def missing(self) -> list[str]:
         """Return what the bundled sample has to show and has not shown yet."""
         return [what for what, kind in REQUIRED.items() if not self.kinds[kind]]
 
     def report(self) -> Mapping[str, object]:
         """Return the JSON object that ``tocsin demo --once --json`` prints."""
-        latencies = sorted(value for values in self.latencies.values() for value in values)
+        latencies = [value for values in self.latencies.values() for value in values]
         seconds = (self.last_outcome or 0.0) - (self.first_sent or 0.0)
         by_severity: Counter[str] = Counter()
         for (_, severity), count in self.classified.items():
@@ -156,9 +209,15 @@ class Tally:
             "dead_letters": sum(self.dead_letters.values()),
             "doubled": self.doubled,
             "lost": self.waiting,
-            "latency_ms": {
-                name: round(percentile(latencies, share) * 1000, 1)
-                for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+            "told": {
+                "verified": self.verified,
+                "unverified": self.unverified,
+                "stale": len(self.stale),
+                "untold": self.untold,
+                "receipts": self.receipts,
+                "mails": self.mails,
+                "latency_ms": _latencies(self.telling),
             },
+            "latency_ms": _latencies(latencies),
             "events_per_second": round(len(self.outcomes) / seconds, 1) if seconds > 0 else 0.0,
         }

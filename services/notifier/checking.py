@@ -87,7 +87,8 @@ def unreached(sinks: Sinks, people: Iterable[Reached]) -> Iterator[Problem]:
 
 def _has_address(sinks: Sinks, sink: SinkSettings, target: str) -> bool:
     kind = ADDRESSES.get(sink.kind)
-    return kind is None or bool(sinks.address(target, kind) or sink.url or sink.options.get("to"))
+    common = sink.options.get("to") if sink.kind == "smtp" else sink.url
+    return kind is None or bool(sinks.address(target, kind) or common)
 
 
 def _tree(path: Path, problems: list[Problem]) -> Mapping[str, object]:

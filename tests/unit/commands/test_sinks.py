@@ -114,7 +114,16 @@ def test_whom_the_policy_wants_told_and_who_is_not(file: Path, tmp_path: Path) -
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY, "utf-8")
     file.write_text(
-        '[sinks.away]\nkind = "slack"\nurl = "https://hooks.slack.com/x"\ndisabled = true\n',
+        """
+        [sinks.away]
+        kind = "slack"
+        url = "https://hooks.slack.com/x"
+        disabled = true
+        [sinks.queue]
+        kind = "smtp"
+        url = "smtp://127.0.0.1:25"
+        options = { from = "tocsin@example.com" }
+        """,
         "utf-8",
     )
     found = check(file, "--policy", str(policy), code=1)
@@ -125,7 +134,7 @@ def test_whom_the_policy_wants_told_and_who_is_not(file: Path, tmp_path: Path) -
         ("bert", "via mail: there is no such sink"),
         ("carl", "via away: the sink is disabled"),
         ("carl", "nothing reaches them"),
-        ("support", "via queue: there is no such sink"),
+        ("support", "via queue: [people.support] has no email"),
     } <= told
 
 

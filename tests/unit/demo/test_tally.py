@@ -13,9 +13,13 @@ from shared.events import (
     Cause,
     Channel,
     DeadLetter,
+    Delivery,
+    DeliveryStatus,
     FeedbackOutcome,
     Kind,
+    MessageKind,
     NoCaseReason,
+    NotificationKind,
     OutcomeKind,
     Severity,
 )
@@ -108,3 +112,42 @@ def test_the_report_is_one_json_object_with_the_promised_fields() -> None:
         "acknowledged", "reescalated", "resolved", "followups", "dead_letters", "lost",
         "latency_ms", "events_per_second",
     }  # fmt: skip
+
+
+def delivery(status: DeliveryStatus, cause_id: str, message: MessageKind | None = None) -> Delivery:
+    """Return the record of a delivery."""
+    return Delivery(
+        notification_id="n", sink="default", target="anna", kind=NotificationKind.PAGE,
+        status=status, tenant="t", cause_id=cause_id, at=0, message=message,
+    )  # fmt: skip
+
+
+def test_a_page_has_to_be_told_verifiably_unless_it_became_stale() -> None:
+    tally = Tally()
+    page = msgspec.structs.replace(
+        case_event(CaseEventKind.ESCALATION_TRIGGERED), targets=("anna",)
+    )
+    other = msgspec.structs.replace(page, event_id="other", kind=CaseEventKind.REESCALATED)
+    for event in (page, other, case_event(CaseEventKind.RESOLVED)):
+        tally.event(event, 1.0)
+    assert (tally.untold, tally.is_told) == (2, False)
+    tally.hook(page, 0.05)
+    assert (tally.untold, tally.is_told) == (1, False)
+    tally.event(delivery(DeliveryStatus.STALE, "other"), 1.0)
+    assert (tally.untold, tally.is_told) == (0, True)
+    tally.hook(None, 0.0)
+    assert not tally.is_told
+    told = tally.report()["told"]
+    assert isinstance(told, dict)
+    assert (told["verified"], told["unverified"], told["stale"]) == (1, 1, 1)
+    assert told["latency_ms"]["p50"] == 50.0
+
+
+def test_a_receipt_counts_when_a_mailbox_has_it() -> None:
+    tally = Tally()
+    tally.event(delivery(DeliveryStatus.PASSED_ON, "e", MessageKind.RECEIPT), 1.0)
+    assert (tally.receipts, tally.is_told) == (0, True)
+    tally.event(delivery(DeliveryStatus.DELIVERED, "e", MessageKind.RECEIPT), 1.0)
+    assert (tally.receipts, tally.is_told) == (1, False)
+    tally.mail()
+    assert tally.is_told
