@@ -39,7 +39,7 @@ BODY_S: Final = 2.0
 """So long the body of an answer may take once its status is known."""
 MAX_RETRY_AFTER_S: Final = 86_400.0
 _CONNECTIONS_PER_HOST: Final = 100
-_KEEP_ALIVE_S: Final = 30.0
+_KEEP_ALIVE_S: Final = 4.0  # many servers hang up after 5 s, and a request may meet that half-way
 _SHOWN: Final = 200
 _RETRYABLE: Final = frozenset({408, 425, 429})
 _NO_HEADERS: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")

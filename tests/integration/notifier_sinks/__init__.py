@@ -1,0 +1,1 @@
+"""Sinks against implementations that are not ours."""
