@@ -53,10 +53,10 @@ class Parked:
         at = self.record.at
         return (
             *self.record.headers,
-            ("tocsin_parked_reason", self.reason.encode()),
-            ("tocsin_parked_detail", self.detail[:500].encode("utf-8", "replace")),
-            ("tocsin_parked_from", f"{at.topic}/{at.number}/{self.record.offset}".encode()),
-            ("tocsin_parked_attempts", str(self.attempts).encode()),
+            ("parked_reason", self.reason.encode()),
+            ("parked_detail", self.detail[:500].encode("utf-8", "replace")),
+            ("parked_from", f"{at.topic}/{at.number}/{self.record.offset}".encode()),
+            ("parked_attempts", str(self.attempts).encode()),
         )
 
 

@@ -18,7 +18,7 @@ from shared.client.testing import MemoryBroker
 from shared.events import Case, CaseEvent, CaseEventKind, Cause, Channel, Kind, Severity
 from shared.events import CaseState as State
 from shared.ids import case_event_id, case_id, partition_of, record_key
-from shared.topics import ESCALATIONS
+from shared.topics import ESCALATIONS, Topic
 from tests.services import Installation, wait_for
 
 NUMBER = 4
@@ -130,12 +130,15 @@ class MemoryBed:
 class KafkaBed:
     """Kafka, and the stream that waits."""
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(
+        self, installation: Installation, topics: tuple[Topic, ...] = (ESCALATIONS,)
+    ) -> None:
         self.installation = installation
         self.group = f"{installation.prefix}g"
+        self.names = [installation.names.of(topic) for topic in topics]
         admin = AdminClient({"bootstrap.servers": installation.bootstrap})
-        topic = NewTopic(installation.names.of(ESCALATIONS), NUMBER, 1)
-        for future in admin.create_topics([topic]).values():
+        wanted = [NewTopic(name, NUMBER, 1) for name in self.names]
+        for future in admin.create_topics(wanted).values():
             future.result(30)
         self.producer = Producer(
             {"bootstrap.servers": installation.bootstrap, "compression.type": "lz4"}
@@ -150,13 +153,10 @@ class KafkaBed:
         self._write(value, record_key(TENANT, customer), ())
 
     def _write(self, value: bytes | None, key: str, headers: Headers) -> None:
-        self.producer.produce(
-            self.installation.names.of(ESCALATIONS),
-            value,
-            key,
-            partition=partition_of(key, NUMBER),
-            headers=list(headers),
-        )
+        for name in self.names:
+            self.producer.produce(
+                name, value, key, partition=partition_of(key, NUMBER), headers=list(headers)
+            )
         assert self.producer.flush(30) == 0
 
     def options(self, **options: Any) -> dict[str, Any]:

@@ -124,10 +124,10 @@ def test_what_fails_for_good_is_parked_and_its_neighbours_are_not(bed: Bed) -> N
     assert parked.value == codec.encode(event)
     assert parked.header("ce_id") == event.event_id
     assert parked.header("traceparent") == "t"
-    assert parked.header("tocsin_parked_reason") == "failed"
-    assert parked.header("tocsin_parked_detail") == "ValueError: no such field"
-    assert parked.header("tocsin_parked_attempts") == "3"
-    assert (parked.header("tocsin_parked_from") or "").endswith("escalations/0/0")
+    assert parked.header("parked_reason") == "failed"
+    assert parked.header("parked_detail") == "ValueError: no such field"
+    assert parked.header("parked_attempts") == "3"
+    assert (parked.header("parked_from") or "").endswith("escalations/0/0")
     assert (counts[What.PARKED], counts[What.ACKNOWLEDGED]) == (1, 1)
     again = Body()
     bed.consume(again)
@@ -144,7 +144,7 @@ def test_a_body_says_when_it_wants_to_be_tried_again_or_not_at_all(bed: Bed) -> 
     assert (often, 1, 5) in body.got
     assert (counts[What.RETRIED], counts[What.PARKED], counts[What.ACKNOWLEDGED]) == (4, 1, 1)
     (parked,) = bed.parked()
-    assert parked.header("tocsin_parked_detail") == "of no use to us"
+    assert parked.header("parked_detail") == "of no use to us"
 
 
 def test_the_error_is_the_programs_when_the_policy_says_stop(bed: Bed) -> None:
@@ -192,7 +192,7 @@ def test_poison_is_parked_untouched_and_its_neighbours_are_processed(bed: Bed) -
     counts = bed.consume(body)
     assert body.numbers == [(name, 1), (name, 2)]
     assert [record.value or b"" for record in bed.parked()] == poison
-    reasons = [record.header("tocsin_parked_reason") for record in bed.parked()]
+    reasons = [record.header("parked_reason") for record in bed.parked()]
     assert reasons == ["bad_utf8", "bad_json", "bad_schema", "too_deep", "empty"]
     assert counts[What.PARKED] == 5
 
