@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -67,7 +68,10 @@ class _Following:
 
 
 class RouteFeed:
-    """Keeps a book up to date in a thread. Several processes may do so with one book."""
+    """Keeps a book up to date in a thread; a ``shared.worker.Companion``.
+
+    Several processes may do so with one book.
+    """
 
     def __init__(self, kafka: Kafka, names: topics.Names, book: RouteBook) -> None:
         self._kafka = kafka
@@ -76,24 +80,42 @@ class RouteFeed:
         self._decoder = codec.Decoder[ReplyRoute](topics.REPLY_ROUTES.carries)
         self._ended = threading.Event()
         self._ready = threading.Event()
+        self._task: asyncio.Task[None] | None = None
 
     def ready(self) -> bool:
         """Tell whether the book has all that the topic had when this process, or the book, began."""
         return self._ready.is_set()
 
-    async def run(self) -> None:
-        """Follow until cancelled."""
-        try:
-            await in_daemon(self.follow, "reply-routes")
-        finally:
-            self.stop()
+    async def start(self, failed: Callable[[BaseException], None]) -> None:
+        """Begin to follow, in a thread."""
 
-    def stop(self) -> None:
+        def done(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (fault := task.exception()) is not None:
+                failed(fault)
+
+        self._task = asyncio.get_running_loop().create_task(in_daemon(self.follow, "reply-routes"))
+        self._task.add_done_callback(done)
+
+    async def stop(self, timeout_s: float) -> None:
+        """End soon."""
+        self.end()
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=timeout_s)
+
+    def silent_for_s(self) -> float:
+        """Nothing hangs on this going round: until it has, nobody is written to."""
+        return 0.0
+
+    def problem(self) -> str | None:
+        """Return what is waited for."""
+        return None if self.ready() else "the routes to customers are not read yet"
+
+    def end(self) -> None:
         """End :meth:`follow` soon."""
         self._ended.set()
 
     def follow(self) -> None:
-        """Follow until :meth:`stop`; blocks."""
+        """Follow until :meth:`end`; blocks."""
         while not self._ended.is_set():
             try:
                 self._read()

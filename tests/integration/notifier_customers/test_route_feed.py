@@ -49,7 +49,7 @@ class Rig:
 
     def stop(self) -> None:
         for feed, _ in self._running:
-            feed.stop()
+            feed.end()
         for _, thread in self._running:
             thread.join(30)
             assert not thread.is_alive()
