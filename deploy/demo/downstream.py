@@ -91,7 +91,7 @@ allow_private = true
 [writers.email]
 kind = "smtp"
 url = "smtp://127.0.0.1:{self._mailbox.port}"
-options = {{ from = "{HOUSE} <{FROM}>" }}
+options = {{ from = "{HOUSE} <{FROM}>", thread_secret = "{secrets.token_urlsafe(32)}" }}
 """,
             "utf-8",
         )

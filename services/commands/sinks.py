@@ -14,8 +14,9 @@ from services.commands.common import as_json, line, loaded
 
 if TYPE_CHECKING:
     from services.notifier.checking import Make, Problem, Reached
-    from services.notifier.ports import Result
-    from services.notifier.settings import SinkSettings
+    from services.notifier.ports import Result, Sink
+    from services.notifier.settings import Sinks, SinkSettings
+    from services.notifier.sinks.build import Making
     from services.notifier.sinks.outbound import Outbound
     from shared.config import Config
     from shared.events import Notification
@@ -71,11 +72,14 @@ def check(context: click.Context, file: Path | None, policy: Path | None, as_jso
 @click.pass_context
 def list_(context: click.Context, as_json: bool) -> None:
     """List sinks and writers; secrets are counted, never shown."""
-    from services.notifier.checking import CUSTOMER
     from services.notifier.registry import read
+    from services.notifier.sinks.build import CUSTOMERS
 
     sinks = read(Path(loaded(context).config.notifier.sinks_file))
-    named = [*sinks.sinks.items(), *((CUSTOMER + name, one) for name, one in sinks.writers.items())]
+    named = [
+        *sinks.sinks.items(),
+        *((CUSTOMERS + name, one) for name, one in sinks.writers.items()),
+    ]
     for name, one in named:
         row = _row(name, one)
         if as_json:
@@ -111,7 +115,7 @@ def test(context: click.Context, name: str, target: str, as_json: bool) -> None:
 
         outbound = Outbound()
         try:
-            sink = _maker(settings, outbound)(name, sinks.sinks[name], sinks)
+            sink = _made(_making(settings, outbound, name, sinks.sinks[name], sinks))
             return await sink.deliver(_harmless(settings, name, target))
         finally:
             await outbound.close()
@@ -127,11 +131,30 @@ def test(context: click.Context, name: str, target: str, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _maker(settings: Config, outbound: Outbound) -> Make:
-    from services.notifier.sinks.build import build, secrets_of
+def _making(
+    settings: Config, outbound: Outbound, name: str, one: SinkSettings, of: Sinks
+) -> Making:
+    from services.notifier.sinks.build import Making, secrets_of
 
-    secret = secrets_of(os.environ)
-    return lambda name, one, sinks: build(name, one, outbound, sinks.people, settings, secret)
+    return Making(name, one, outbound, of.people, settings, secrets_of(os.environ))
+
+
+def _made(making: Making) -> Sink:
+    from services.notifier.sinks.build import build
+
+    return build(*making)
+
+
+def _maker(settings: Config, outbound: Outbound) -> Make:
+    """Return what makes sinks and writers, to see whether they can be made."""
+    from services.notifier.customers.build import writer
+    from services.notifier.sinks.build import CUSTOMERS
+
+    def make(name: str, one: SinkSettings, of: Sinks) -> object:
+        making = _making(settings, outbound, name, one, of)
+        return writer(making) if name.startswith(CUSTOMERS) else _made(making)
+
+    return make
 
 
 def _people(settings: Config, file: Path | None) -> list[Reached]:

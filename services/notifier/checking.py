@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from services.notifier import registry
-from services.notifier.ports import Sink
 from services.notifier.routing import DEFAULT
 from services.notifier.settings import Sinks, SinkSettings
+from services.notifier.sinks.build import CUSTOMERS
 from shared.errors import Misconfigured
 
 T = TypeVar("T")
@@ -19,10 +19,8 @@ T = TypeVar("T")
 ADDRESSES: Final = {"smtp": "email", "apprise": "apprise"}
 """Kinds of sinks that need an address of whom they tell, unless they have one for all."""
 
-CUSTOMER: Final = "customer."
-
-Make = Callable[[str, SinkSettings, Sinks], Sink]
-"""Makes a sink (else ``Misconfigured``); a writer has the name ``customer.CHANNEL``."""
+Make = Callable[[str, SinkSettings, Sinks], object]
+"""Makes a sink or, by the name ``customer.CHANNEL``, a writer (else ``Misconfigured``)."""
 
 
 class Problem(NamedTuple):
@@ -61,7 +59,7 @@ def examine(path: Path, make: Make) -> tuple[Sinks, list[Problem]]:
     for name, one in sinks.sinks.items():
         _tried(partial(make, name, one, sinks), path, problems)
     for name, one in sinks.writers.items():
-        _tried(partial(make, CUSTOMER + name, one, sinks), path, problems)
+        _tried(partial(make, CUSTOMERS + name, one, sinks), path, problems)
     return sinks, problems
 
 

@@ -19,6 +19,8 @@ from shared.errors import Misconfigured
 from shared.standard_webhooks import signing_key
 
 FROM_ENVIRONMENT: Final = "env:"
+CUSTOMERS: Final = "customer."
+"""How the name of a sink that writes to customers begins."""
 People: TypeAlias = Mapping[str, Mapping[str, str]]
 Secret: TypeAlias = Callable[[str], str]
 
@@ -35,8 +37,11 @@ class Making(NamedTuple):
 
     @property
     def where(self) -> str:
-        """The sink, for messages."""
-        return f"{self.config.notifier.sinks_file}: [sinks.{self.name}]"
+        """The sink or writer, for messages."""
+        section, channel = "sinks", self.name.removeprefix(CUSTOMERS)
+        if channel != self.name:
+            section = "writers"
+        return f"{self.config.notifier.sinks_file}: [{section}.{channel}]"
 
     @property
     def timeout_s(self) -> float:
