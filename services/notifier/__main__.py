@@ -20,8 +20,13 @@ from services.notifier.callbacks.app import Hooks, make_app
 from services.notifier.callbacks.doors import OutboundReplies, doors
 from services.notifier.callbacks.heard import Door
 from services.notifier.courier import Courier, MakeFeed
-from services.notifier.couriers import CUSTOMERS, Addresses, Couriers, NoWriter, Wanted
+from services.notifier.couriers import Couriers, NoWriter, Wanted
 from services.notifier.couriers import wanted as wanted_of
+from services.notifier.customers.build import Customers
+from services.notifier.customers.build import compose as compose_customers
+from services.notifier.customers.build import composer as composer_of
+from services.notifier.customers.build import house as house_of
+from services.notifier.customers.build import writer as writer_of
 from services.notifier.directory import NOBODY, CurrentRoutes, FollowedPeople, People
 from services.notifier.feed import Arrival, Feed, courier_settings
 from services.notifier.handler import STAGE, NotifierHandler
@@ -32,8 +37,8 @@ from services.notifier.ports import Ledger, Sink
 from services.notifier.registry import Registry
 from services.notifier.routing import automatic
 from services.notifier.settings import Sinks, SinkSettings
+from services.notifier.sinks.build import Making, secrets_of
 from services.notifier.sinks.build import build as build_sink
-from services.notifier.sinks.build import secrets_of
 from services.notifier.sinks.outbound import Outbound
 from services.notifier.standing import ViewStanding
 from services.notifier.told import told
@@ -86,6 +91,7 @@ class Composition:
         settings = self._settings
         writer = Writer(settings.kafka.client())
         client = connect(settings.redis.url, settings.redis.timeout_s)
+        customers = compose_customers(settings, made.names, client, made.metrics, made.clock)
         memory = told(client, settings.redis.namespace, made.metrics)
         view = RedisView(
             connect_view(settings.redis.url, settings.redis.timeout_s), view_namespace(settings)
@@ -119,21 +125,34 @@ class Composition:
         door = Server(
             make_app(hooks), settings.notifier.host, settings.notifier.port, hooks.connections
         )
-        couriers = Couriers(self._registry, self._sink, courier)
-        return [Downstream(writer, couriers, hooks, door, (self._outbound.close, memory.close))]
+        couriers = Couriers(self._registry, lambda wanted: self._sink(wanted, customers), courier)
+        closing = (self._outbound.close, memory.close)
+        downstream = Downstream(writer, couriers, hooks, door, closing)
+        return [downstream] if customers.feed is None else [customers.feed, downstream]
 
-    def _sink(self, wanted: Wanted) -> Sink:
-        return self._made(wanted.name, wanted.settings, wanted.people)
+    def _sink(self, wanted: Wanted, customers: Customers) -> Sink:
+        if wanted.settings is None:
+            return NoWriter(wanted.name)
+        if wanted.is_writer:
+            return customers.sink(self._making(wanted, wanted.settings))
+        return build_sink(*self._making(wanted, wanted.settings))
 
-    def _made(self, name: str, settings: SinkSettings | None, people: Addresses) -> Sink:
-        if settings is None or name.startswith(CUSTOMERS):
-            return NoWriter(name)
-        return build_sink(name, settings, self._outbound, people, self._settings, self._secret)
+    def _making(self, wanted: Wanted, settings: SinkSettings) -> Making:
+        return Making(
+            wanted.name, settings, self._outbound, wanted.people, self._settings, self._secret
+        )
 
     def _check(self, sinks: Sinks) -> None:
         """Make everything once: what is wrong is told before it is taken over."""
         for wanted in wanted_of(sinks).values():
-            self._sink(wanted)
+            if wanted.settings is None:
+                continue
+            making = self._making(wanted, wanted.settings)
+            if wanted.is_writer:
+                for make in (writer_of, house_of, composer_of):
+                    make(making)
+            else:
+                build_sink(*making)
         doors(sinks, self._secret)
 
     def _door(self, name: str) -> Door | None:

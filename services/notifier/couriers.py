@@ -41,10 +41,14 @@ class Wanted(NamedTuple):
     people: Addresses
 
     @property
+    def is_writer(self) -> bool:
+        """Tell whether it writes to customers."""
+        return self.name.startswith(CUSTOMERS)
+
+    @property
     def kind(self) -> str:
         """The metric label: the kind of the sink, or the name of a customers' sink."""
-        is_customer = self.settings is None or self.name.startswith(CUSTOMERS)
-        return self.name if is_customer else self.settings.kind if self.settings else ""
+        return self.name if self.is_writer or self.settings is None else self.settings.kind
 
 
 class NoWriter:
