@@ -155,7 +155,8 @@ class Outbound:
             return Answer(
                 Result(Verdict.RETRYABLE, f"no answer within {timeout_s:g} s", fault=True)
             )
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        # uvloop has RuntimeErrors where asyncio has OSErrors; aiohttp lets some ValueErrors through
+        except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as error:
             return Answer(Result(Verdict.RETRYABLE, _said(error), fault=True))
 
     async def close(self) -> None:
