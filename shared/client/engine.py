@@ -74,7 +74,7 @@ class Engine(Generic[E]):
         try:
             await self._call(lambda: self._transport.open(self))
         except BaseException:
-            self._call.close()
+            await self._leave()
             raise
 
     async def next(self) -> Handed[E] | None:
@@ -133,12 +133,15 @@ class Engine(Generic[E]):
         try:
             await self._call(lambda: self._commit(force=True))
         finally:
-            try:
-                await self._call(self._transport.close)
-            finally:
-                self._call.close()
+            await self._leave()
 
     # ---- inside
+
+    async def _leave(self) -> None:
+        try:
+            await self._call(self._transport.close)
+        finally:
+            self._call.close()
 
     def _turn(self) -> None:
         now = self._transport.now()

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from types import FrameType, TracebackType
 from typing import Generic, Self, TypeVar
@@ -19,6 +19,7 @@ from shared.events import CaseEvent, Insight, ReplyDue, Struct
 from shared.topics import CASE_EVENTS, ESCALATIONS, FOLLOWUPS, INSIGHTS, Topic
 
 E = TypeVar("E", bound=Struct)
+Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 @dataclass(kw_only=True, eq=False)
@@ -57,7 +58,7 @@ class Stream(_Base[E]):
     It is opened by ``with``, or by the loop itself; either way it is closed at the end.
     """
 
-    _restored: dict[int, object] = field(default_factory=dict, init=False, repr=False)
+    _restored: dict[signal.Signals, Handler] = field(default_factory=dict, init=False, repr=False)
 
     def __enter__(self) -> Self:
         """Join the group.
@@ -84,7 +85,7 @@ class Stream(_Base[E]):
                 run(self._engine.close())
         finally:
             for number, handler in self._restored.items():
-                signal.signal(number, handler)  # type: ignore[arg-type]
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
             self._restored.clear()
 
     def __iter__(self) -> Iterator[Delivery[E]]:

@@ -66,7 +66,7 @@ def work(plan: Plan, log: Log) -> None:
                 log.line("begin", delivery.event)
                 while held(plan, delivery.event):
                     time.sleep(0.02)
-                time.sleep(plan.pace_s)
+                time.sleep(plan.pace_s)  # the pause is the point: work takes time
                 log.line("end", delivery.event)
     log.line("closed")
 
@@ -87,7 +87,7 @@ async def work_async(plan: Plan, log: Log) -> None:
                 log.line("begin", delivery.event)
                 while held(plan, delivery.event):  # noqa: ASYNC110  a file of another process
                     await asyncio.sleep(0.02)
-                await asyncio.sleep(plan.pace_s)
+                await asyncio.sleep(plan.pace_s)  # the pause is the point: work takes time
                 log.line("end", delivery.event)
     log.line("closed")
 

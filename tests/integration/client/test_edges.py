@@ -8,10 +8,11 @@ from contextlib import suppress
 
 import pytest
 from confluent_kafka import Producer
+from redis import Redis
 
 from deploy.embedded.ports import free_port
 from shared import codec
-from shared.client import AsyncEscalations, Escalations, Misconfigured, Stream, What
+from shared.client import AsyncEscalations, Escalations, Misconfigured, Seen, Stream, What
 from shared.events import CaseEvent
 from shared.topics import ESCALATIONS
 from tests.contract.client_beds import KafkaBed, customers, escalation
@@ -100,6 +101,30 @@ def test_a_setting_that_there_is_not_is_told(bed: KafkaBed) -> None:
     stream = Escalations(**bed.options(kafka={"security_protocol": "CARRIER_PIGEON"}))
     with pytest.raises(Misconfigured, match=r"security\.protocol"), stream:
         pass
+
+
+class RedisIds:
+    """Ids of events in Redis, as a program might keep them."""
+
+    def __init__(self, url: str, namespace: str) -> None:
+        self._redis = Redis.from_url(url)
+        self._namespace = namespace
+
+    def known(self, event: str) -> bool:
+        return bool(self._redis.exists(f"{self._namespace}:{event}"))
+
+    def remember(self, event: str) -> None:
+        self._redis.set(f"{self._namespace}:{event}", b"", ex=60)
+
+
+def test_what_was_seen_can_be_kept_in_redis(bed: KafkaBed) -> None:
+    for seq in (1, 2, 2, 3):
+        bed.publish(escalation("c0", seq))
+    ids = RedisIds(bed.installation.redis_url, bed.installation.name)
+    assert numbers(Stream(**bed.options(dedupe=Seen(ids)))) == [1, 2, 3]
+    bed.publish(escalation("c0", 4))
+    others = bed.options(group=f"{bed.group}2", dedupe=Seen(ids))
+    assert numbers(Stream(**others)) == [4]
 
 
 def test_a_stream_is_stopped_from_another_thread_while_it_waits(bed: KafkaBed) -> None:

@@ -29,6 +29,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.source_tree]
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "deploy" / "examples"
 RUN_S = 60.0
+NODE = (20, 19, 4)
 
 
 @pytest.fixture
@@ -201,6 +202,9 @@ def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the Node example with what it depends on, as its lock says."""
     if shutil.which("npm") is None:
         missing("node and npm are not installed")
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
+    if tuple(map(int, version.stdout.strip().removeprefix("v").split("."))) < NODE:
+        missing(f"node {version.stdout.strip()} is too old: 20.19.4 is needed")
     folder = tmp_path_factory.mktemp("node")
     for name in ("package.json", "package-lock.json", "consumer.mjs", ".npmrc"):
         shutil.copy(EXAMPLES / "node" / name, folder)
