@@ -31,7 +31,9 @@ from services.ingest.importing.formats import Format
 from services.ingest.registry import Source, configured, read
 from services.ingest.sources import admission, answers, body, gate, hooks, http
 from services.ingest.sources.smtp_delivery import REPLIES
-from shared import config, events, topics
+from services.notifier.callbacks import app as callbacks
+from services.notifier.settings import SinkSettings
+from shared import config, events, standard_webhooks, topics
 from shared.errors import Exit
 from shared.events import Severity
 
@@ -46,6 +48,7 @@ PAGES = sorted(
 )
 README = ROOT / "README.md"
 CHANNELS = ROOT / "deploy/docs/channels.md"
+NOTIFICATIONS = ROOT / "deploy/docs/notifications.md"
 FENCE = re.compile(r"^```(?P<kind>\w*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
@@ -229,7 +232,7 @@ FILES = {
 """What the snippets that are run find in their folder."""
 
 
-@pytest.mark.parametrize("page", [README, CHANNELS], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [README, CHANNELS, NOTIFICATIONS], ids=lambda page: page.name)
 def test_snippets_that_are_marked_run(page: Path, tmp_path: Path) -> None:
     marked = re.compile(r"<!-- run -->\n```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
     found = marked.findall(page.read_text("utf-8"))
@@ -354,6 +357,28 @@ def test_the_table_of_a_sources_fields_is_that_of_the_file() -> None:
     documented = re.findall(r"^\| (.+?) \|", text.partition("\n\n")[0], re.MULTILINE)
     names = [name for cell in documented for name in re.findall(r"`(\w+)`", cell)]
     assert names == list(Source.__struct_fields__)
+
+
+def test_the_table_of_a_sinks_settings_is_that_of_the_file() -> None:
+    documented = [cells[0].strip("`") for cells in rows(NOTIFICATIONS, "setting")]
+    assert documented == list(SinkSettings.__struct_fields__)
+
+
+def test_the_example_of_the_sinks_is_right(tmp_path: Path) -> None:
+    (text,) = blocks(NOTIFICATIONS, "toml")
+    (tmp_path / "sinks.toml").write_text(text, "utf-8")
+    key = standard_webhooks.secret(b"k" * 32)
+    variables = dict.fromkeys(re.findall(r"env:(\w+)", text), key)
+    variables["SLACK_URL"] = "https://hooks.slack.com/services/T/B/x"
+    exported = "; ".join(f"export {name}={value}" for name, value in variables.items())
+    done = tocsin(f"{exported}; tocsin sinks check", tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_table_of_answers_is_that_of_the_call_backs() -> None:
+    source = inspect.getsource(callbacks)
+    given = {int(code) for code in re.findall(r"Refused\((\d{3})", source)}
+    assert codes(rows(NOTIFICATIONS, "status")) == given - {500} | {200, 413}
 
 
 def test_the_formats_of_the_import_are_described() -> None:
