@@ -30,7 +30,7 @@ WIRE: Final = policy.SMTP.clone(max_line_length=998)
 GREETING_ENDS_S: Final = 1.0
 _MAX_SUBJECT: Final = 200
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
-_ID = re.compile(r"[^\s<>]{1,900}")
+_ID = re.compile(r"[!-;=?-~]{1,900}")
 _SHOWN: Final = 200
 
 
@@ -111,8 +111,6 @@ def written(content: Content, sender: Sender) -> Mail:
         message["References"] = " ".join(f"<{one}>" for one in references)
     message["Auto-Submitted"] = content.automatic
     message["X-Auto-Response-Suppress"] = "All"
-    if content.language:
-        message["Content-Language"] = content.language
     if sender.secret:
         message[mail_tokens.LOOP_HEADER] = mail_tokens.mint_loop(sender.secret, message_id, thread)
     if sender.reply_to:
@@ -120,6 +118,8 @@ def written(content: Content, sender: Sender) -> Mail:
     for name, value in content.headers:
         message[name] = one_line(value)
     message.set_content(content.text.strip() + "\n", cte="quoted-printable")
+    if content.language:  # the call before takes out what begins with Content-
+        message["Content-Language"] = one_line(content.language)
     bounces = _tagged(sender.bounces, sender.secret, thread) if sender.bounces else ""
     return Mail(message_id, bounces, content.to.addr_spec, message.as_bytes(policy=WIRE))
 

@@ -1,0 +1,1 @@
+"""Mails that the notifier sends, to receivers on loopback."""
