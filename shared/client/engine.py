@@ -146,12 +146,14 @@ class Engine(Generic[E]):
     def _turn(self) -> None:
         now = self._transport.now()
         wait_s = self._book.wait_s(now, POLL_S)
-        self._commit(force=wait_s > 0)
+        self._commit(force=False)
         for partition in self._book.to_resume(now):
             self._transport.resume(partition)
         record = self._transport.poll(wait_s)
         if record is not None:
             self._book.add(record)
+        else:
+            self._commit(force=True)  # nothing comes: there is nothing to gather
 
     def _idle(self) -> bool:
         idle_s = self._settings.idle_s

@@ -67,7 +67,7 @@ class Settings:
         metrics: is told everything that happens; must neither block nor raise.
         signals: end the stream after the present body, when it is opened in the main thread.
         commit_every_s: how long acknowledgements may be gathered while records keep coming; 0: each
-            is committed before the next body.
+            is committed before the next body. Rebalances and the end lose nothing.
         body_s: the longest time of a body; after it the partition goes to another member.
         session_s: after so long a member that died is replaced; the broker allows 6 and more.
         connect_s: how long brokers are looked for.

@@ -121,7 +121,7 @@ class Threaded:
     async def __call__(self, work: Callable[[], T]) -> T:
         """Return what ``work`` returns; when cancelled, only after it has ended.
 
-        A poll that was abandoned could have taken a record along.
+        So the thread and the event loop never work on the same stream at once.
         """
         future = asyncio.get_running_loop().run_in_executor(self._thread, work)
         try:

@@ -141,7 +141,11 @@ class KafkaBed:
         for future in admin.create_topics(wanted).values():
             future.result(30)
         self.producer = Producer(
-            {"bootstrap.servers": installation.bootstrap, "compression.type": "lz4"}
+            {
+                "bootstrap.servers": installation.bootstrap,
+                "compression.type": "lz4",
+                "log_level": 0,  # it outlives the broker of the run
+            }
         )
 
     def publish(self, event: CaseEvent, headers: Headers = ()) -> None:

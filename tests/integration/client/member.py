@@ -30,6 +30,7 @@ class Plan(msgspec.Struct, frozen=True):
     asynchronous: bool = False
     body_s: float = 300.0
     pace_s: float = 0.0
+    commit_every_s: float = 0.0
 
 
 class Log:
@@ -58,6 +59,7 @@ def work(plan: Plan, log: Log) -> None:
         prefix=plan.prefix,
         body_s=plan.body_s,
         session_s=6.0,
+        commit_every_s=plan.commit_every_s,
     )
     with stream:
         log.line("open")
@@ -79,6 +81,7 @@ async def work_async(plan: Plan, log: Log) -> None:
         prefix=plan.prefix,
         body_s=plan.body_s,
         session_s=6.0,
+        commit_every_s=plan.commit_every_s,
     )
     async with stream:
         log.line("open")

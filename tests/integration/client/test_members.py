@@ -128,9 +128,9 @@ def test_members_come_and_go_and_nothing_is_lost_doubled_or_out_of_order(
                 group.bed.publish(escalation(name, seq))
 
     publish(0, rounds // 3)
-    first = group.start("a", pace_s=0.005)
+    first = group.start("a", pace_s=0.005, commit_every_s=3_600.0)
     wait_for(lambda: len(group.lines("end")) > 20, "the first member works")
-    group.start("b", pace_s=0.005)
+    group.start("b", pace_s=0.005, commit_every_s=3_600.0)
     publish(rounds // 3, 2 * rounds // 3)
     wait_for(lambda: any(line[0] == "b" for line in group.lines("end")), "the second one works")
     publish(2 * rounds // 3, rounds)

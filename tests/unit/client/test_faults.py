@@ -88,6 +88,32 @@ def test_a_partition_waits_while_nothing_can_be_parked() -> None:
     assert broker.now_s >= 1 + 2 + 4
 
 
+def test_commits_are_gathered_while_records_keep_coming() -> None:
+    broker = MemoryBroker(partitions=1)
+    for seq in (1, 2, 3):
+        broker.publish(ESCALATIONS.name, escalation("a", seq))
+    stream = Escalations(bootstrap=broker, group="g", idle_s=0.0, commit_every_s=3_600.0)
+    behind = []
+    for delivery in stream:
+        with delivery:
+            behind.append(len(broker.acknowledged("g")))
+    assert behind == [0, 0, 0]
+    assert len(broker.acknowledged("g")) == 3
+
+
+def test_a_body_that_outlives_its_stream_is_refused_quietly() -> None:
+    broker = MemoryBroker(partitions=1)
+    broker.publish(ESCALATIONS.name, escalation("a", 1))
+    stream = opened(broker)
+    with stream:
+        delivery = next(iter(stream))
+        delivery.__enter__()
+    delivery.__exit__(None, None, None)
+    assert stream.counts[What.REFUSED] == 1
+    assert stream.counts[What.ACKNOWLEDGED] == 0
+    assert broker.acknowledged("g") == []
+
+
 def test_a_signal_ends_the_stream_after_the_body_and_its_handler_is_put_back() -> None:
     broker = MemoryBroker(partitions=1)
     for seq in (1, 2):
