@@ -100,7 +100,7 @@ def reply_due(
         due_at=due_at,
         targets=tuple(dict.fromkeys(event.targets)) or people.owners(case),
         language=case.language or "",
-        detail=_DETAILS[why].format(message=message, channel=case.channel),
+        detail=_DETAILS.get(why, "").format(message=message, channel=case.channel),
     )
 
 
@@ -111,7 +111,7 @@ def _is_update_warned(event: CaseEvent) -> bool:
     )
 
 
-_DETAILS: Final = {
+_DETAILS: Final = {  # whoever tried to write says the rest itself
     NoReply.MACHINE: "machines and lists are not answered automatically",
     NoReply.NOT_AUTOMATIC: "{message} is not among notifier.replies",
     NoReply.NO_WRITER: "there is no writer for {channel}",
