@@ -238,3 +238,22 @@ def test_a_review_is_answered_under_its_id() -> None:
     assert (found.channel, found.address, found.account) == (
         Channel.REVIEWS, "r1", "com.example.app",
     )  # fmt: skip
+
+
+def test_what_we_sent_by_a_program_comes_back_as_no_answer_of_a_person() -> None:
+    def echo(**message: object) -> Item:
+        event = {"sender": {"id": "page"}, "recipient": {"id": "p1"}, "timestamp": 1}
+        said = {"mid": "mid.2", "text": "We are sorry.", "is_echo": True} | message
+        body = msgspec.json.encode(
+            {"object": "page", "entry": [{"id": "page", "messaging": [event | {"message": said}]}]}
+        )
+        [item] = meta.parse(hooked(body, "application/json"), Settings(name="fb")).items
+        return item
+
+    assert echo().role is Role.AGENT
+    assert echo(metadata="of another program").role is Role.AGENT
+    ours = echo(metadata=f"{routes.AUTOMATIC}00ff")
+    assert (ours.role, ours.origin) == (Role.BOT, Origin.OWN_ECHO)
+    assert kept(ours) == []
+    customers = echo(metadata=f"{routes.AUTOMATIC}00ff", is_echo=False)
+    assert customers.role is Role.BOT  # what the page sends is ours whatever it says
