@@ -34,6 +34,7 @@ COMMANDS = {
     "deliveries": ("services.commands.deliveries", "What was told to whom; tell it again."),
     "webhook": ("services.commands.webhook", "Make a signing secret; check a signed web hook."),
     "observe": ("services.commands.observe", "Tell intake what staff saw or heard."),
+    "tone": ("services.commands.tone", "Check the tone of a message to a customer; show ours."),
     "import": ("services.commands.import_", "Bring in history from files."),
     "search": ("services.commands.search", "Find what was said before, and how it was resolved."),
     "export": ("services.commands.export", "Write the record to files, for other tools."),

@@ -9,7 +9,9 @@ from shared.events import Case, Kind, Reason
 GENERAL: Final = tuple(str(kind) for kind in Kind)
 """Every language has a phrase for these; for the others it may have one."""
 
-_PLAIN: Final = frozenset({Kind.SUGGESTION, Kind.PRAISE})
+PLAIN: Final = frozenset({Kind.SUGGESTION, Kind.PRAISE})
+"""In these nothing went wrong."""
+
 _GRAVE: Final = {
     Reason.SAFETY: "safety",
     Reason.FRAUD_SECURITY: "security",
@@ -18,7 +20,7 @@ _GRAVE: Final = {
 _UNSAID: Final = frozenset({Reason.VULNERABLE, Reason.VULNERABILITY, Reason.LEGAL})
 """What may be read over somebody's shoulder is not named: illness, abuse, debt, a lawsuit."""
 
-_THEMES: Final = {
+THEMES: Final = {
     "billing": "billing",
     "refund": "refund",
     "delivery": "delivery",
@@ -49,6 +51,8 @@ _THEMES: Final = {
     "housing": "stay",
     "education": "course",
 }
+"""Themes of the packaged rules that have a phrase. Health has none: it is not named."""
+
 _REASONS: Final = {
     Reason.FINANCIAL_LOSS: "payment",
     Reason.OUTAGE: "service",
@@ -60,7 +64,7 @@ _REASONS: Final = {
     Reason.ACCESS: "account",
     Reason.USABILITY: "service",
 }
-KNOWN: Final = frozenset({*GENERAL, *_GRAVE.values(), *_THEMES.values(), *_REASONS.values()})
+KNOWN: Final = frozenset({*GENERAL, *_GRAVE.values(), *THEMES.values(), *_REASONS.values()})
 
 
 def candidates(case: Case) -> tuple[str, ...]:
@@ -70,9 +74,9 @@ def candidates(case: Case) -> tuple[str, ...]:
     own rules are their own words.
     """
     general = str(case.kind)
-    if case.kind in _PLAIN or _UNSAID.intersection(case.reasons):
+    if case.kind in PLAIN or _UNSAID.intersection(case.reasons):
         return (general,)
     grave = (_GRAVE[reason] for reason in case.reasons if reason in _GRAVE)
-    themes = (_THEMES.get(theme, theme) for theme in case.themes)
+    themes = (THEMES.get(theme, theme) for theme in case.themes)
     others = (_REASONS[reason] for reason in case.reasons if reason in _REASONS)
     return tuple(dict.fromkeys((*grave, *themes, *others, general)))

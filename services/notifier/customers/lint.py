@@ -6,6 +6,7 @@ Automatic messages are not sent with a finding that blocks; a person is told all
 from __future__ import annotations
 
 import enum
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -89,9 +90,9 @@ ANY: Final = Facts()
 _HOLE: Final = re.compile(
     r"\{\{?[^{}\n]{0,40}\}?\}|\[(?:[A-Z][A-Z _]{2,}|(?i:name|date|datum|fecha|data|nom|insert[^\]]*))\]"
     r"|<(?:[A-Z_]{3,}|(?i:name|date|customer[ _]?name))>|%\w+%|\$\{\w+\}"
-    r"|(?<!\w)(?:TODO|TBD|XXX+|lorem ipsum|___+|None|null|undefined)(?!\w)"
+    r"|(?<!\w)(?:TODO|TBD|XXX+|(?i:lorem ipsum)|___+)(?!\w)"
 )
-_CAPITALS: Final = re.compile(r"(?<!\w)(?:[^\W\d_]{2,}[^\w\n]{1,3}){1,}[^\W\d_]{2,}(?!\w)")
+_CAPITALS: Final = re.compile(r"(?<!\w)[^\W\d_]+(?:[ \t]+[^\W\d_]+)+(?!\w)")
 _MARKS: Final = re.compile(r"[!！]{2,}|[!！][?？؟]+[!！]*|[?？؟]{2,}")
 _TIME: Final = re.compile(
     r"(?<!\d)(?:\d{1,2}[:.h]\d{2}(?!\d)|\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./](?:\d{2,4})?"
@@ -103,7 +104,7 @@ _SPOKEN: Final = (
     (Rule.CONDITIONAL_APOLOGY, "conditional_apology"),
 )
 _DATED: Final = frozenset({MessageKind.RECEIPT, MessageKind.PROGRESS})
-_MIN_CAPITALS: Final = 8
+_ACRONYM: Final = 4
 
 
 def units(text: str) -> int:
@@ -124,6 +125,7 @@ class Lint:
 
     def __init__(self, tones: Mapping[str, Tone]) -> None:
         self._tones = tones
+        self.languages = frozenset(tones)
 
     @classmethod
     def of(cls, texts: Texts) -> Lint:
@@ -179,17 +181,18 @@ def _written(text: str, facts: Facts) -> Iterator[Finding]:
 
 
 def _capitals(text: str, run: re.Match[str]) -> Iterator[Finding]:
-    """Yield the stretches of two and more words in capitals; two acronyms are too short to be one."""
-    start = end = -1
-    for word in (*re.finditer(r"[^\W\d_]{2,}", run.group()), None):
-        if word is not None and word.group().isupper() and word.group().lower() != word.group():
-            start = run.start() + word.start() if start < 0 else start
-            end = run.start() + word.end()
-            continue
-        loud = text[start:end] if start >= 0 else ""
-        if " " in loud and sum(letter.isalpha() for letter in loud) >= _MIN_CAPITALS:
-            yield _at(Rule.SHOUTING, text, Span(start, end))
-        start = -1
+    """Yield the stretches of words in capitals, unless all are as short as an acronym."""
+    words = [(one.start(), one.group()) for one in re.finditer(r"\S+", run.group())]
+    for loud, group in itertools.groupby(words, key=lambda one: _is_loud(one[1])):
+        stretch = list(group)
+        if loud and len(stretch) > 1 and any(len(word) > _ACRONYM for _, word in stretch):
+            last, word = stretch[-1]
+            span = Span(run.start() + stretch[0][0], run.start() + last + len(word))
+            yield _at(Rule.SHOUTING, text, span)
+
+
+def _is_loud(word: str) -> bool:
+    return word.isupper() and word.lower() != word
 
 
 def _said(tone: Tone, folded: Folded, text: str) -> Iterator[Finding]:

@@ -113,7 +113,7 @@ GROUPS: Final = tuple(
 def _any_of(group: tuple[str, ...], *, words: bool) -> re.Pattern[str]:
     alternatives = "|".join(f"(?:{_written(one)})" for one in group)
     whole = rf"(?<!\w)(?:{alternatives})(?!\w)" if words else alternatives
-    return re.compile(whole, re.IGNORECASE)
+    return re.compile(whole, re.IGNORECASE | re.MULTILINE)
 
 
 def _written(pattern: str) -> str:

@@ -24,6 +24,7 @@ from shared.events import (
     Kind,
     MessageKind,
     Offer,
+    Severity,
     TimerKind,
 )
 
@@ -97,15 +98,17 @@ def render(
         words.concerns[word] for word in concerns.candidates(case) if words.concerns.get(word)
     )
     due = dates.moment(due_at, where, words.dates) if due_at is not None else ""
-    values = {
+    own = {
         "concern": concern,
         "apology": words.phrases.apology if complaint and kind in _APOLOGISES else "",
         "due": due,
-        **_told(case, words, where),
+        "offer": _offer(case.offer, words),
+        "unanswered": _unanswered(case, words, where),
     }
-    mail = values | {"signature": _isolated(house.signature or house.name, words)}
-    brief = {name: _flat(value) for name, value in values.items()}
-    brief["signature"] = _isolated(_flat(house.name), words)
+    staff = {name: _isolated(value, words) for name, value in _of_staff(case).items()}
+    mail = {**own, **staff, "signature": _isolated(house.signature or house.name, words)}
+    brief = {name: _ended(_flat(value), words) for name, value in staff.items()}
+    brief = {**own, **brief, "signature": _isolated(_flat(house.name), words)}
     short = _joined(_filled(forms.short, brief), words.joiner)
     return Message(
         kind=kind,
@@ -123,26 +126,24 @@ def render(
 def is_complaint(case: Case) -> bool:
     """Tell whether something went wrong for the customer, so that an apology is due.
 
-    What is not clear yet (``other``) is answered like a question.
+    A grave question tells of a problem as well ("why was I charged twice?").
     """
-    return case.kind is Kind.COMPLAINT
+    grave = case.severity in {Severity.CRITICAL, Severity.HIGH}
+    return case.kind is Kind.COMPLAINT or (grave and case.kind not in concerns.PLAIN)
 
 
-def _told(case: Case, words: Language, where: tzinfo) -> dict[str, str]:
-    """Return what staff said about the case, "" where they said nothing."""
+def _of_staff(case: Case) -> dict[str, str]:
+    """Return what staff wrote about the case, "" where they wrote nothing."""
     outcome, asked = case.outcome, case.clarification
-    own = {
-        "outcome": outcome.outcome if outcome else "",
-        "reason": outcome.reason if outcome else "",
-        "root_cause": (outcome.root_cause or "") if outcome else "",
-        "prevention": (outcome.prevention or "") if outcome else "",
-        "next_step": outcome.next_step if outcome else "",
-        "question": (asked.asked or "") if asked and asked.answered is None else "",
+    told = {
+        "outcome": outcome and outcome.outcome,
+        "reason": outcome and outcome.reason,
+        "root_cause": outcome and outcome.root_cause,
+        "prevention": outcome and outcome.prevention,
+        "next_step": outcome and outcome.next_step,
+        "question": asked.asked if asked and asked.answered is None else None,
     }
-    told = {name: _isolated(value.strip(), words) for name, value in own.items()}
-    told["offer"] = _offer(case.offer, words)
-    told["unanswered"] = _unanswered(case, words, where)
-    return told
+    return {name: (value or "").strip() for name, value in told.items()}
 
 
 def _offer(offer: Offer | None, words: Language) -> str:
@@ -150,7 +151,9 @@ def _offer(offer: Offer | None, words: Language) -> str:
         return ""
     chosen = (offer.chosen,) if offer.chosen else offer.options
     template = words.phrases.agreed if offer.chosen else words.phrases.offered
-    return _filled(template, {"solutions": "; ".join(words.solutions[one] for one in chosen)})
+    return _filled(
+        template, {"solutions": words.separator.join(words.solutions[one] for one in chosen)}
+    )
 
 
 def _unanswered(case: Case, words: Language, where: tzinfo) -> str:
@@ -190,6 +193,15 @@ def _flat(value: str) -> str:
 def _isolated(value: str, words: Language) -> str:
     """Return ``value`` so that letters of the other direction do not turn the text around them."""
     foreign = {"L"} if words.direction == "rtl" else {"R", "AL"}
-    if any(unicodedata.bidirectional(letter) in foreign for letter in value):
-        return value.join(_ISOLATE)
-    return value
+    return "\n".join(
+        line.join(_ISOLATE)
+        if any(unicodedata.bidirectional(letter) in foreign for letter in line)
+        else line
+        for line in value.splitlines()
+    )
+
+
+def _ended(value: str, words: Language) -> str:
+    """Return what staff wrote as a sentence, for forms in which another follows on the same line."""
+    bare = value.rstrip("\u2068\u2069")
+    return value + words.stop if bare and bare[-1].isalnum() else value

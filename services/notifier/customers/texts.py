@@ -84,7 +84,10 @@ class Phrases(_Strict, frozen=True):
 
 
 class Language(_Strict, frozen=True, kw_only=True):
-    """All that is said in one language; ``joiner`` stands between the sentences of short forms."""
+    """All that is said in one language.
+
+    ``joiner`` stands between the sentences of short forms, ``stop`` ends one; ``separator`` is of lists.
+    """
 
     language: str
     dates: Dates
@@ -94,6 +97,8 @@ class Language(_Strict, frozen=True, kw_only=True):
     messages: dict[MessageKind, Forms]
     direction: Literal["ltr", "rtl"] = "ltr"
     joiner: str = " "
+    stop: str = "."
+    separator: str = ", "
 
 
 class Texts(msgspec.Struct, frozen=True):
