@@ -13,40 +13,31 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Final
 
-import msgspec
 import structlog
 
-from services.notifier.domain import breaker, ladder
-from services.notifier.domain.customer import reply_due
+from services.notifier.domain import ladder
 from services.notifier.domain.lanes import Lanes, Waiting
 from services.notifier.domain.offsets import Mark, Offsets
-from services.notifier.ending import Ending, Recorder, delivery_of
+from services.notifier.ending import Ending, Recorder, delivery_of, reply_of
 from services.notifier.feed import Arrival, Buried, Feed, Taken
+from services.notifier.guards import Circuit, StillWanted
 from services.notifier.metering import Meter
-from services.notifier.ports import Ledger, Now, Result, Sink, Standing, Told, Verdict
+from services.notifier.ports import Ledger, Result, Sink, Standing, Told, Verdict
 from shared.clock import Clock
 from shared.config import Notifier
 from shared.daemon import in_daemon
 from shared.errors import Transient
 from shared.events import (
-    CaseEvent,
     DeliveryStatus,
-    NoReply,
     Notification,
     NotificationKind,
-    ReplyDue,
 )
 from shared.streams.records import Partition
 
-ASK_S: Final = 1.0
-"""So long an answer about how cases stand is waited for."""
-HOLD_OFF_S: Final = 5.0
-"""So long nobody is asked again who did not answer."""
 LEAVE_S: Final = 5.0
 _NOTHING: Final = Result(Verdict.DELIVERED)
 
@@ -84,7 +75,6 @@ class Courier:
         self._make_feed = make_feed
         self._limits = limits
         self._told = told
-        self._standing = standing
         self._clock = clock
         self._meter = meter
         self._jitter = jitter
@@ -93,13 +83,13 @@ class Courier:
         self._lanes = Lanes[Mark[Partition]]()
         self._open: dict[str, One] = {}
         self._recorder = Recorder(ledger, told, self._recorded)
-        self._breaker = breaker.Breaker()
+        self._circuit = Circuit(self.name, meter, self._loop.time)
+        self._wanted = StillWanted(self.name, standing, self._loop.time)
         self._gone = ""
-        self._arrivals: deque[Arrival] = deque()
-        self._arrived, self._wake = asyncio.Event(), asyncio.Event()
+        self._arrivals = asyncio.Queue[Arrival]()
+        self._wake = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
         self._busy = 0
-        self._silent_until = 0.0
         self._draining = False
         self._tasks: list[asyncio.Task[None]] = []
         self._feed: Feed | None = None
@@ -146,23 +136,16 @@ class Courier:
     def _hear(self, arrival: Arrival) -> None:
         """Called in the thread of the feed."""
         with suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._note, arrival)
-
-    def _note(self, arrival: Arrival) -> None:
-        self._arrivals.append(arrival)
-        self._arrived.set()
+            self._loop.call_soon_threadsafe(self._arrivals.put_nowait, arrival)
 
     async def _take_in(self) -> None:
         while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            while self._arrivals:
-                arrival = self._arrivals.popleft()
-                if isinstance(arrival, int):
-                    self._assign(arrival)
-                else:
-                    await self._take(arrival)
-                self._wake.set()
+            arrival = await self._arrivals.get()
+            if isinstance(arrival, int):
+                self._assign(arrival)
+            else:
+                await self._take(arrival)
+            self._wake.set()
 
     def _assign(self, generation: int) -> None:
         """Begin a generation: what waits is read again by whoever has the partition."""
@@ -188,8 +171,7 @@ class Courier:
                 self._recorder.add(Ending(mark=mark))
             else:
                 self._admit(record, mark)
-        if not taken.records:
-            self._release(0)
+        self._release(0)  # what is for others may be committed
 
     def _admit(self, notification: Notification, mark: Mark[Partition]) -> None:
         again = self._open.get(notification.told_as)
@@ -233,62 +215,44 @@ class Courier:
 
     def _pause_s(self) -> float | None:
         """Return after how long something may start by itself; None: something has to happen first."""
-        if self._busy >= self._limits.concurrency or self._draining or self._breaker.probing:
+        opens_at = self._circuit.opens_at
+        if self._busy >= self._limits.concurrency or self._draining or opens_at is None:
             return None
         now = self._loop.time()
         at = now if self._lanes.waits_for_nothing else self._lanes.next_at()
-        if at is None:
-            return None
-        return max(at, self._breaker.until or 0.0) - now
+        return None if at is None else max(at, opens_at) - now
 
     def _startable(self) -> list[One]:
         """Return those that may start now, at most as many as there is room for."""
         now, batch = self._loop.time(), list[One]()
-        while self._busy < self._limits.concurrency and breaker.may_pass(self._breaker, now):
+        while len(batch) + self._busy < self._limits.concurrency and self._circuit.may_pass():
             one = self._lanes.start(now)
             if one is None:
                 break
-            self._busy += 1
             batch.append(one)
-            if not self._breaker.closed:
+            if not self._circuit.closed:
                 break
         return batch
 
     async def _launch_pages(self, pages: Sequence[One]) -> None:
         """Start those pages that are still wanted."""
-        now = await self._stand([one.notification.case_id for one in pages])
+        stale = await self._wanted.stale([one.notification for one in pages])
         for one in pages:
-            found = now.get(one.notification.case_id)
-            if one.stale or (found is not None and _is_stale(one.notification, found)):
-                self._busy -= 1
+            if one.stale or one.notification.notification_id in stale:
                 self._end(one, DeliveryStatus.STALE)
             else:
                 self._launch(one)
 
-    async def _stand(self, case_ids: Sequence[str]) -> dict[str, Now]:
-        if self._loop.time() < self._silent_until:
-            return {}
-        try:
-            return dict(await asyncio.wait_for(self._standing.of(set(case_ids)), ASK_S))
-        except (Transient, TimeoutError) as error:  # better paged for nothing than not at all
-            self._silent_until = self._loop.time() + HOLD_OFF_S
-            log.warning("how cases stand is not known", sink=self.name, error=repr(error))
-            return {}
-
     def _launch(self, one: One) -> None:
         if one.mark.generation != self._offsets.generation:  # lost before it began
-            self._busy -= 1
             self._forget(one)
         elif self._gone:
-            self._busy -= 1
             self._end(one, DeliveryStatus.PARKED, Result(Verdict.GONE, self._gone))
-        elif self._draining or not breaker.may_pass(self._breaker, self._loop.time()):
-            self._busy -= 1
+        elif self._draining or not self._circuit.may_pass():
             self._lanes.put_back(one)
         else:
-            probe = not self._breaker.closed
-            self._breaker = breaker.begun(self._breaker)
-            task = self._loop.create_task(self._deliver(one, probe))
+            self._busy += 1
+            task = self._loop.create_task(self._deliver(one, self._circuit.begin()))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 
@@ -302,18 +266,9 @@ class Courier:
         self._busy -= 1
         self._wake.set()
         self._meter.attempted(result.verdict)
-        self._judge(result, probe)
-        self._conclude(one, result)
-
-    def _judge(self, result: Result, probe: bool) -> None:
-        before = self._breaker
-        after = breaker.ended(before, result.fault, self._loop.time(), probe=probe)
-        self._breaker = after
-        if before.closed != after.closed:
-            self._meter.circuit(is_open=not after.closed)
-            log.warning("circuit", sink=self.name, open=not after.closed, detail=result.detail)
-        if after.closed and not before.closed:
+        if self._circuit.end(result, probe):
             self._lanes.recall()
+        self._conclude(one, result)
 
     def _conclude(self, one: One, result: Result) -> None:
         match result.verdict:
@@ -322,11 +277,10 @@ class Courier:
                 self._end(one, DeliveryStatus.DELIVERED, result)
             case Verdict.UNSUITABLE:
                 self._end(one, DeliveryStatus.PASSED_ON, result)
-            case Verdict.PERMANENT:
-                self._end(one, DeliveryStatus.PARKED, result)
-            case Verdict.GONE:
-                self._gone = result.detail or "gone"
-                log.error("the sink is gone; change its settings", sink=self.name)
+            case Verdict.PERMANENT | Verdict.GONE:
+                if result.verdict is Verdict.GONE:
+                    self._gone = result.detail or "gone"
+                    log.error("the sink is gone; change its settings", sink=self.name)
                 self._end(one, DeliveryStatus.PARKED, result)
             case Verdict.RETRYABLE:
                 self._retry(one, result)
@@ -335,14 +289,11 @@ class Courier:
         if one.mark.generation != self._offsets.generation:
             self._forget(one)
             return
-        if one.stale:
-            self._end(one, DeliveryStatus.STALE, result)
-            return
         age_s = self._clock.real_seconds(self._clock.now_ms() - one.notification.planned_at)
         limit_s, jitter = self._limits.give_up_after_s, self._jitter()
         wait = ladder.next_delay(one.attempts, age_s, limit_s, jitter, result.retry_after_s)
-        if wait is None:
-            self._end(one, DeliveryStatus.PARKED, result)
+        if one.stale or wait is None:
+            self._end(one, DeliveryStatus.STALE if one.stale else DeliveryStatus.PARKED, result)
             return
         one.faulted = result.fault
         self._lanes.retry(one, self._loop.time() + wait)
@@ -355,12 +306,10 @@ class Courier:
         """End a notification; ``left``: it is in no lane any more."""
         if not left:
             self._lanes.remove(one)
-        notification, now = one.notification, self._clock.now_ms()
-        reply = None
-        if status is DeliveryStatus.PASSED_ON:
-            reply = _reply_due(notification, result, now)
+        now = self._clock.now_ms()
         self._meter.ended(status)
-        record = delivery_of(notification, status, now, one.attempts, result)
+        record = delivery_of(one.notification, status, now, one.attempts, result)
+        reply = reply_of(one.notification, result, now)
         self._recorder.add(Ending(one.mark, one, record, result.commands, reply))
 
     def _recorded(self, batch: Sequence[Ending]) -> None:
@@ -385,22 +334,6 @@ class Courier:
     def _release(self, count: int) -> None:
         if self._feed is not None:
             self._feed.release(count, self._offsets.generation, self._offsets.next_offsets())
-
-
-def _is_stale(page: Notification, now: Now) -> bool:
-    """Tell whether a page is not wanted any more; a view that is behind knows less than the page."""
-    epoch = now.epoch if page.epoch is None else page.epoch
-    return now.epoch > epoch or (now.epoch == epoch and not now.awaits)
-
-
-def _reply_due(notification: Notification, result: Result, now: int) -> ReplyDue | None:
-    event, message = notification.cause, notification.message
-    if not isinstance(event, CaseEvent) or event.case is None or message is None:
-        return None
-    due = reply_due(event, event.case, message, result.why or NoReply.REFUSED, now)
-    if due is None:
-        return None
-    return msgspec.structs.replace(due, draft=result.draft, detail=result.detail)
 
 
 async def _watched(

@@ -11,12 +11,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import structlog
 
+from services.notifier.domain.customer import reply_due
 from services.notifier.domain.lanes import Waiting
 from services.notifier.domain.offsets import Mark
 from services.notifier.feed import Buried
-from services.notifier.ports import Ledger, Result, Told
+from services.notifier.ports import Ledger, Result, Told, Verdict
 from shared.errors import Transient
 from shared.events import (
     CaseCommand,
@@ -24,6 +26,7 @@ from shared.events import (
     Delivery,
     DeliveryStatus,
     Insight,
+    NoReply,
     Notification,
     ReplyDue,
 )
@@ -75,6 +78,19 @@ def delivery_of(
         reference=result.reference,
         detail=result.detail[:MAX_DETAIL],
     )
+
+
+def reply_of(notification: Notification, result: Result, now: int) -> ReplyDue | None:
+    """Return what a person has to do instead, if a customer cannot be told this way."""
+    event, message = notification.cause, notification.message
+    if result.verdict is not Verdict.UNSUITABLE or message is None:
+        return None
+    if not isinstance(event, CaseEvent) or event.case is None:
+        return None
+    due = reply_due(event, event.case, message, result.why or NoReply.REFUSED, now)
+    if due is None:
+        return None
+    return msgspec.structs.replace(due, draft=result.draft, detail=result.detail)
 
 
 def _id_of(cause: CaseEvent | ReplyDue | Insight) -> str:
