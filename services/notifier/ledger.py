@@ -16,7 +16,7 @@ from shared.config import Scalar
 from shared.errors import Poison, Transient
 from shared.events import CaseCommand, DeadLetter, Delivery, Notification, ReplyDue, Struct
 from shared.metrics import Metrics
-from shared.streams.dead_letters import letter, output
+from shared.streams.dead_letters import MAX_KEPT, letter, output
 from shared.streams.records import Output
 
 SOURCE: Final = "tocsin/notifier"
@@ -177,7 +177,7 @@ class KafkaLedger:
             topic=self._names.of(topics.NOTIFICATIONS),
             partition=ids.partition_of(key, self._partitions),
             key=key.encode(),
-            value=codec.encode(notification),
+            value=codec.encode(notification)[:MAX_KEPT],  # one that is larger cannot be replayed
             headers=(*headers, ("sink", notification.sink.encode())),
         )
         # Parked twice, it is one dead letter.
