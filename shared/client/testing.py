@@ -79,7 +79,7 @@ class MemoryTransport:
         self._broker = broker
         self._settings = settings
         self._listener: Listener | None = None
-        self._positions: dict[Partition, int] = {}
+        self.positions: dict[Partition, int] = {}
         self._paused: set[Partition] = set()
 
     def open(self, listener: Listener) -> None:
@@ -88,8 +88,8 @@ class MemoryTransport:
         for name in self._settings.names:
             for number in range(self._broker.partitions):
                 at = Partition(name, number)
-                self._positions[at] = self._start(at)
-        listener.assigned(self._positions)
+                self.positions[at] = self._start(at)
+        listener.assigned(self.positions)
 
     def _start(self, at: Partition) -> int:
         since = self._settings.since_ms
@@ -101,15 +101,15 @@ class MemoryTransport:
     def poll(self, timeout_s: float) -> Record | None:
         """Return the oldest record that was not read; without one the clock goes on."""
         waiting = [
-            lane[self._positions[at]]
+            lane[self.positions[at]]
             for at, lane in self._broker.records.items()
-            if at in self._positions and at not in self._paused and self._positions[at] < len(lane)
+            if at in self.positions and at not in self._paused and self.positions[at] < len(lane)
         ]
         if not waiting:
             self._broker.now_s += timeout_s
             return None
         record = min(waiting, key=lambda record: record.at_ms)
-        self._positions[record.at] = record.offset + 1
+        self.positions[record.at] = record.offset + 1
         return record
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
@@ -139,7 +139,7 @@ class MemoryTransport:
     def close(self) -> None:
         """Give the partitions back."""
         if self._listener is not None:
-            self.commit(self._listener.revoked(list(self._positions)))
+            self.commit(self._listener.revoked(list(self.positions)))
             self._listener = None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from shared.client import Escalations, What
+from shared.client import Escalations, Retry, What
 from shared.client.records import Parked, Partition
 from shared.client.settings import Settings
 from shared.client.testing import MemoryBroker, MemoryTransport
@@ -150,3 +150,30 @@ def test_an_open_that_fails_leaves_nothing_behind() -> None:
     with pytest.raises(Transient), opened(AwayBroker()):
         pass
     assert closed == [True]
+
+
+class KeptBroker(MemoryBroker):
+    """Keeps the members that it connects."""
+
+    def __init__(self) -> None:
+        super().__init__(partitions=1)
+        self.members: list[MemoryTransport] = []
+
+    def connect(self, settings: Settings) -> MemoryTransport:
+        self.members.append(super().connect(settings))
+        return self.members[-1]
+
+
+def test_a_partition_that_waits_is_not_read_on() -> None:
+    broker = KeptBroker()
+    for seq in range(1, 51):
+        broker.publish(ESCALATIONS.name, escalation("a", seq))
+    (place,) = broker.records
+    for delivery in opened(broker):
+        with delivery:
+            if delivery.event.case_seq == 1 and delivery.attempt == 1:
+                raise Retry(60.0)
+            if delivery.event.case_seq == 1:
+                assert broker.members[0].positions[place] <= 2
+    assert len(broker.acknowledged("g")) == 50
+    assert broker.parked == []
