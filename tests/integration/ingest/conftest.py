@@ -209,6 +209,7 @@ def create_topics(bootstrap: str, prefix: str) -> None:
             topics.DEAD_LETTERS,
             topics.FEEDBACK_ORIGINALS,
             topics.IDENTITY_LINKS,
+            topics.REPLY_ROUTES,
             topics.WATERMARKS,
         )
     ]
