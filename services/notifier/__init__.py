@@ -1,1 +1,1 @@
-"""Tells people, systems and customers: plans notifications in one Kafka transaction, delivers them sink by sink."""
+"""Tells people, systems and customers: plans in one Kafka transaction, delivers sink by sink."""

@@ -166,17 +166,21 @@ def case_states(history: History) -> Iterator[Finding]:
 
 
 def copies(history: History) -> Iterator[Finding]:
-    """``escalations`` and ``followups`` carry events of ``case.events``, each once, same content."""
+    """``escalations`` and ``followups`` carry events of ``case.events``, each once, same content.
+
+    What the notifier says in ``followups`` (``reply.due``) is no copy.
+    """
     events = {entry.value["event_id"]: entry.value for entry in history.of("case.events")}
     for topic, prefixes in (
         ("escalations", ("escalation.", "clock.", "notification.", "case.reminded")),
         ("followups", ("followup.", "nudge.")),
     ):
-        seen = Counter(entry.value["event_id"] for entry in history.of(topic))
+        told = [one for one in history.of(topic) if one.value["type"].startswith("case.event")]
+        seen = Counter(entry.value["event_id"] for entry in told)
         for event_id, count in seen.items():
             if count > 1:
                 yield Finding(Rule.COPY, f"{topic}: {event_id} {count} times")
-        for entry in history.of(topic):
+        for entry in told:
             if events.get(entry.value["event_id"]) != entry.value:
                 yield Finding(Rule.COPY, f"{topic}: {entry.where} is not in case.events")
         for event_id, value in events.items():

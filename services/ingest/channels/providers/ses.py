@@ -183,9 +183,7 @@ def _report(message: _Message) -> Item:
         channel=Channel.EMAIL,
         medium=Medium.EMAIL,
         text="\n".join(filter(None, [report.complaint_feedback_type, *lines])) or origin.value,
-        thread_id=thread_of([*threading.references(headers), about][0])
-        if about
-        else None,
+        thread_id=thread_of([*threading.references(headers), about][0]) if about else None,
         parent_id=about or None,
         occurred_at=at,
         time_quality=quality,

@@ -134,3 +134,20 @@ def test_the_time_out_is_that_of_the_sink_else_of_the_setting() -> None:
 
     assert asyncio.run(run(0.1)) == "no answer within 0.1 s"
     assert asyncio.run(run(None)) == "no answer within 0.3 s"
+
+
+@pytest.mark.parametrize("value", ["hush\n", "hush\r\n", "hush"])
+def test_the_line_break_at_the_end_of_a_mounted_secret_is_none_of_it(value: str) -> None:
+    assert secrets_of({"TOKEN": value})("env:TOKEN") == "hush"
+
+
+@pytest.mark.parametrize("value", ["", "\n", "  "])
+def test_a_secret_that_is_empty_is_missing(value: str) -> None:
+    with pytest.raises(Misconfigured, match="the environment has no TOKEN"):
+        secrets_of({"TOKEN": value})("env:TOKEN")
+
+
+def test_a_token_that_no_header_can_bear_is_named() -> None:
+    with pytest.raises(Misconfigured, match=r"options\.token: .*line break") as raised:
+        made("ticket", url=URL, options={"token": "hush\nX-Evil: 1"})
+    assert "hush" not in str(raised.value)
