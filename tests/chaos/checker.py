@@ -175,7 +175,7 @@ def copies(history: History) -> Iterator[Finding]:
         ("escalations", ("escalation.", "clock.", "notification.", "case.reminded")),
         ("followups", ("followup.", "nudge.")),
     ):
-        told = [one for one in history.of(topic) if one.value["type"].startswith("case.event")]
+        told = [one for one in history.of(topic) if "reply_id" not in one.value]
         seen = Counter(entry.value["event_id"] for entry in told)
         for event_id, count in seen.items():
             if count > 1:
