@@ -260,15 +260,26 @@ class Courier:
         one.attempts += 1
         try:
             result = await self._sink.deliver(one.notification)
-        except Exception as error:  # a bug of the sink harms this notification only
-            log.exception("a sink failed", sink=self.name, kind=one.notification.kind)
-            result = Result(Verdict.RETRYABLE, f"{type(error).__name__}: {error}")
+        except (Exception, asyncio.CancelledError) as error:
+            if _is_cancelled():
+                raise
+            result = self._bug(one, error)
         self._busy -= 1
         self._wake.set()
         self._meter.attempted(result.verdict)
         if self._circuit.end(result, probe):
             self._lanes.recall()
         self._conclude(one, result)
+
+    def _bug(self, one: One, error: BaseException) -> Result:
+        """Return what a bug of the sink is: a matter of this notification, that may pass, or stay.
+
+        What the error says may be a secret or a customer's, so it is not kept.
+        """
+        log.error("a sink failed", sink=self.name, kind=one.notification.kind, exc_info=error)
+        stays = one.attempts >= ladder.LEAST_ATTEMPTS
+        verdict = Verdict.PERMANENT if stays else Verdict.RETRYABLE
+        return Result(verdict, f"a bug of the sink: {type(error).__name__}")
 
     def _conclude(self, one: One, result: Result) -> None:
         match result.verdict:
@@ -334,6 +345,12 @@ class Courier:
     def _release(self, count: int) -> None:
         if self._feed is not None:
             self._feed.release(count, self._offsets.generation, self._offsets.next_offsets())
+
+
+def _is_cancelled() -> bool:
+    """Tell whether somebody cancels this task; a sink can let a cancellation of its own escape."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _watched(
