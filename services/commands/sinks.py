@@ -14,7 +14,7 @@ from services.commands.common import as_json, line, loaded
 
 if TYPE_CHECKING:
     from services.notifier.checking import Make, Problem, Reached
-    from services.notifier.ports import Result, Sink
+    from services.notifier.ports import Result
     from services.notifier.settings import Sinks, SinkSettings
     from services.notifier.sinks.build import Making
     from services.notifier.sinks.outbound import Outbound
@@ -102,6 +102,8 @@ def test(context: click.Context, name: str, target: str, as_json: bool) -> None:
 
     from services.notifier.ports import Verdict
     from services.notifier.registry import read
+    from services.notifier.sinks.build import build
+    from services.notifier.sinks.outbound import Outbound
     from shared.errors import Misconfigured
 
     settings = loaded(context).config
@@ -111,11 +113,9 @@ def test(context: click.Context, name: str, target: str, as_json: bool) -> None:
         raise Misconfigured(f"{path}: there is no sink {name!r}; see `tocsin sinks list`")
 
     async def deliver() -> Result:
-        from services.notifier.sinks.outbound import Outbound
-
         outbound = Outbound()
         try:
-            sink = _made(_making(settings, outbound, name, sinks.sinks[name], sinks))
+            sink = build(*_making(settings, outbound, name, sinks.sinks[name], sinks))
             return await sink.deliver(_harmless(settings, name, target))
         finally:
             await outbound.close()
@@ -139,22 +139,11 @@ def _making(
     return Making(name, one, outbound, of.people, settings, secrets_of(os.environ))
 
 
-def _made(making: Making) -> Sink:
-    from services.notifier.sinks.build import build
-
-    return build(*making)
-
-
 def _maker(settings: Config, outbound: Outbound) -> Make:
-    """Return what makes sinks and writers, to see whether they can be made."""
-    from services.notifier.customers.build import writer
-    from services.notifier.sinks.build import CUSTOMERS
+    """Return what proves sinks and writers."""
+    from services.notifier.checking import prove
 
-    def make(name: str, one: SinkSettings, of: Sinks) -> object:
-        making = _making(settings, outbound, name, one, of)
-        return writer(making) if name.startswith(CUSTOMERS) else _made(making)
-
-    return make
+    return lambda name, one, of: prove(_making(settings, outbound, name, one, of))
 
 
 def _people(settings: Config, file: Path | None) -> list[Reached]:
@@ -168,17 +157,26 @@ def _people(settings: Config, file: Path | None) -> list[Reached]:
 
 
 def _row(name: str, one: SinkSettings) -> dict[str, object]:
-    from urllib.parse import urlsplit
-
     return {
         "name": name,
         "kind": one.kind,
         "state": "disabled" if one.disabled else "active",
-        "host": urlsplit(one.url).hostname,  # the rest of a URL may be the secret
+        "host": _host(one.url),
         "secrets": len(one.secrets),
         "events": one.events,
         "tenants": one.tenants,
     }
+
+
+def _host(url: str) -> str | None:
+    """Return the host of a URL, the rest of which may be secret; with other schemes it may be itself."""
+    from urllib.parse import urlsplit
+
+    try:
+        parsed = urlsplit(url)
+    except ValueError:
+        return None
+    return parsed.hostname if parsed.scheme in {"https", "http", "smtp", "smtps"} else None
 
 
 def _harmless(settings: Config, sink: str, target: str) -> Notification:

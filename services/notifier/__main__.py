@@ -17,16 +17,14 @@ from services.escalation.view.redis_view import RedisView
 from services.escalation.view.redis_view import connect as connect_view
 from services.notifier.callbacks.acting import Acting
 from services.notifier.callbacks.app import Hooks, make_app
-from services.notifier.callbacks.doors import OutboundReplies, doors
+from services.notifier.callbacks.doors import OutboundReplies, door
 from services.notifier.callbacks.heard import Door
+from services.notifier.checking import prove
 from services.notifier.courier import Courier, MakeFeed
 from services.notifier.couriers import Couriers, NoWriter, Wanted
 from services.notifier.couriers import wanted as wanted_of
 from services.notifier.customers.build import Customers
 from services.notifier.customers.build import compose as compose_customers
-from services.notifier.customers.build import composer as composer_of
-from services.notifier.customers.build import house as house_of
-from services.notifier.customers.build import writer as writer_of
 from services.notifier.directory import NOBODY, CurrentRoutes, FollowedPeople, People
 from services.notifier.feed import Arrival, Feed, courier_settings
 from services.notifier.handler import STAGE, NotifierHandler
@@ -122,12 +120,12 @@ class Composition:
             SystemClock(),
             made.metrics,
         )
-        door = Server(
+        server = Server(
             make_app(hooks), settings.notifier.host, settings.notifier.port, hooks.connections
         )
         couriers = Couriers(self._registry, lambda wanted: self._sink(wanted, customers), courier)
         closing = (self._outbound.close, memory.close)
-        downstream = Downstream(writer, couriers, hooks, door, closing)
+        downstream = Downstream(writer, couriers, hooks, server, closing)
         return [downstream] if customers.feed is None else [customers.feed, downstream]
 
     def _sink(self, wanted: Wanted, customers: Customers) -> Sink:
@@ -147,16 +145,12 @@ class Composition:
         for wanted in wanted_of(sinks).values():
             if wanted.settings is None:
                 continue
-            making = self._making(wanted, wanted.settings)
-            if wanted.is_writer:
-                for make in (writer_of, house_of, composer_of):
-                    make(making)
-            else:
-                build_sink(*making)
-        doors(sinks, self._secret)
+            prove(self._making(wanted, wanted.settings))
 
     def _door(self, name: str) -> Door | None:
-        return doors(self._registry.sinks, self._secret).get(name)
+        sinks = self._registry.sinks
+        one = sinks.sinks.get(name)
+        return None if one is None else door(self._making(Wanted(name, one, sinks.people), one))
 
 
 def _feeding(settings: Config, made: Context, sink: str) -> MakeFeed:

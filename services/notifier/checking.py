@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from services.notifier import registry
+from services.notifier.callbacks.doors import door
+from services.notifier.customers import build as customers
 from services.notifier.routing import DEFAULT
 from services.notifier.settings import Sinks, SinkSettings
-from services.notifier.sinks.build import CUSTOMERS
+from services.notifier.sinks.build import CUSTOMERS, Making, build
 from shared.errors import Misconfigured
 
 T = TypeVar("T")
@@ -19,8 +21,8 @@ T = TypeVar("T")
 ADDRESSES: Final = {"smtp": "email", "apprise": "apprise"}
 """Kinds of sinks that need an address of whom they tell, unless they have one for all."""
 
-Make = Callable[[str, SinkSettings, Sinks], object]
-"""Makes a sink or, by the name ``customer.CHANNEL``, a writer (else ``Misconfigured``)."""
+Make = Callable[[str, SinkSettings, Sinks], None]
+"""Proves a sink or, by the name ``customer.CHANNEL``, a writer (else ``Misconfigured``)."""
 
 
 class Problem(NamedTuple):
@@ -61,6 +63,20 @@ def examine(path: Path, make: Make) -> tuple[Sinks, list[Problem]]:
     for name, one in sinks.writers.items():
         _tried(partial(make, CUSTOMERS + name, one, sinks), path, problems)
     return sinks, problems
+
+
+def prove(making: Making) -> None:
+    """Make all that a sink or a writer needs, once.
+
+    Raises:
+        Misconfigured: what is wrong with it.
+    """
+    if making.name.startswith(CUSTOMERS):
+        for make in (customers.writer, customers.house, customers.composer):
+            make(making)
+    else:
+        build(*making)
+        door(making)
 
 
 def unreached(sinks: Sinks, people: Iterable[Reached]) -> Iterator[Problem]:

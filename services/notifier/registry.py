@@ -78,6 +78,9 @@ def settings(path: Path, section: str, name: str, table: object) -> SinkSettings
         raise Misconfigured(f"{where}: {error}") from error
     if len(found.secrets) > MAX_SECRETS:
         raise Misconfigured(f"{where}: secrets: {len(found.secrets)}, at most {MAX_SECRETS}")
+    for number, secret in enumerate(found.secrets):
+        if not secret.strip():  # everybody could sign with it
+            raise Misconfigured(f"{where}: secrets[{number}] is empty")
     return found
 
 

@@ -21,10 +21,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from typing import Annotated
 
 import msgspec
 
 MAX_SECRETS = 2
+Timeout = Annotated[float, msgspec.Meta(gt=0, le=300)]
+"""Seconds an attempt may take."""
 
 
 class SinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,7 +46,7 @@ class SinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     options: Mapping[str, str] = {}
     disabled: bool = False
     allow_private: bool = False
-    timeout_s: float | None = None
+    timeout_s: Timeout | None = None
 
     def follows(self, kind: str, tenant: str) -> bool:
         """Tell whether it follows events of this kind and tenant."""

@@ -77,8 +77,10 @@ class Acting:
         now = (await self._standing.of([page.case_id])).get(page.case_id)
         if now is None:
             return Outcome.UNKNOWN
-        if now.epoch != page.epoch:
+        if now.epoch > page.epoch:
             return Outcome.STALE
+        if now.epoch < page.epoch:
+            raise Transient("the view of the cases is behind the page")
         return Outcome.SENT if now.awaits else Outcome.ALREADY
 
     def _command(self, door: Door, heard: Heard, actor: str) -> CaseCommand:

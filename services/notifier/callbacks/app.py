@@ -14,6 +14,7 @@ from aiohttp import web
 from services.notifier.callbacks import pagerduty, slack
 from services.notifier.callbacks.acting import Acting, Outcome, Told
 from services.notifier.callbacks.heard import Door, Heard, Ignored, Malformed
+from services.notifier.sinks.slack import escaped
 from shared.clock import Clock
 from shared.errors import Transient
 from shared.limits import Limits
@@ -27,6 +28,7 @@ AT_ONCE: Final = 64
 """So many requests are held in memory; strangers get no further than that."""
 
 RETRY_S: Final = 5
+MAX_NAME: Final = 200
 
 _log = structlog.get_logger(__name__)
 
@@ -187,7 +189,7 @@ def _message(heard: Heard, told: Told) -> bytes:
     who = told.actor if not told.actor.startswith("integration:") else heard.name or told.actor
     match told.outcome:
         case Outcome.SENT:
-            return slack.changed(heard, f"Acknowledged by {who}.")
+            return slack.changed(heard, f"Acknowledged by {escaped(who, MAX_NAME)}.")
         case Outcome.ALREADY:
             return slack.changed(heard, "Somebody has acknowledged this already.")
         case Outcome.STALE:

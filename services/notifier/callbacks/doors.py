@@ -1,8 +1,7 @@
-"""The doors that the file of sinks opens, and the way back through them."""
+"""The doors that sinks open, and the way back through them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -10,7 +9,7 @@ import structlog
 from services.notifier.callbacks.app import KINDS
 from services.notifier.callbacks.heard import Door
 from services.notifier.ports import Verdict
-from services.notifier.settings import Sinks
+from services.notifier.sinks.build import Making
 from services.notifier.sinks.outbound import Outbound, target
 from shared.errors import Misconfigured
 
@@ -20,24 +19,20 @@ _HEADERS: Final = {"Content-Type": "application/json"}
 _log = structlog.get_logger(__name__)
 
 
-def doors(sinks: Sinks, secret: Callable[[str], str]) -> dict[str, Door]:
-    """Return the doors by name: of sinks that are called back and have secrets to prove it with.
+def door(making: Making) -> Door | None:
+    """Return the door of a sink; None: it is not called back, or has no secret to prove it with.
 
-    Args:
-        secret: returns what a setting of a secret stands for (else ``Misconfigured``).
+    Raises:
+        Misconfigured: a secret is missing.
     """
-    return {
-        name: Door(
-            name,
-            one.kind,
-            tuple(secret(each).encode() for each in one.secrets),
-            one.tenants,
-            sinks.people,
-            one.allow_private,
-        )
-        for name, one in sinks.sinks.items()
-        if one.kind in KINDS and one.secrets and not one.disabled
-    }
+    one = making.settings
+    if one.kind not in KINDS or one.disabled or not one.secrets:
+        return None
+    secrets = tuple(
+        making.hidden(f"secrets[{number}]", written).encode("utf-8", "surrogateescape")
+        for number, written in enumerate(one.secrets)
+    )
+    return Door(making.name, one.kind, secrets, one.tenants, making.people, making.private)
 
 
 class OutboundReplies:

@@ -72,7 +72,7 @@ def parse(body: bytes) -> Heard | Ignored:
         if event.event_type != _ACKNOWLEDGED:
             return Ignored.OTHER_EVENT
         key = _incident.decode(event.data).incident_key or ""
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(str(error)) from error
     page = page_of(key)
     if page is None:

@@ -67,7 +67,7 @@ def parse(body: bytes) -> Heard | Ignored:
         payload = _decoder.decode(form["payload"][0])
     except KeyError as error:
         raise Malformed("the form has no field `payload`") from error
-    except (msgspec.DecodeError, UnicodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Malformed(str(error)) from error
     if payload.type != "block_actions":
         return Ignored.OTHER_EVENT

@@ -74,6 +74,18 @@ class Making(NamedTuple):
             raise self.wrong(f"options.{name} is missing")
         return self.hidden(f"options.{name}", value)
 
+    def token(self, name: str, default: str | None = None) -> str:
+        """Return an option that goes into a header (same errors)."""
+        value = self.option(name, default)
+        if not value.isprintable():
+            raise self.wrong(f"options.{name}: has a line break, or what else no header may have")
+        return value
+
+    @property
+    def private(self) -> bool:
+        """Whether private addresses and plain HTTP are open to it."""
+        return self.settings.allow_private or self.config.notifier.allow_private
+
     def to(self, default: str = "") -> Target:
         """Return where requests go.
 
@@ -83,20 +95,23 @@ class Making(NamedTuple):
         url = self.hidden("url", self.settings.url or default)
         if not url:
             raise self.wrong("url is missing")
-        private = self.settings.allow_private or self.config.notifier.allow_private
-        return target(url, allow_private=private, what=f"{self.where}: url")
+        return target(url, allow_private=self.private, what=f"{self.where}: url")
 
 
 def secrets_of(environ: Mapping[str, str]) -> Secret:
-    """Return what gives the value of a setting: ``env:NAME`` stands for a variable, else for itself."""
+    """Return what gives the value of a setting: ``env:NAME`` stands for a variable, else for itself.
+
+    A line break at its end is left away: files that secrets are mounted from tend to have one.
+    """
 
     def secret(written: str) -> str:
         if not written.startswith(FROM_ENVIRONMENT):
             return written
         name = written.removeprefix(FROM_ENVIRONMENT)
-        if not environ.get(name):
+        value = environ.get(name, "").rstrip("\r\n")
+        if not value.strip():
             raise Misconfigured(f"the environment has no {name}")
-        return environ[name]
+        return value
 
     return secret
 
@@ -173,8 +188,8 @@ def _ticket(making: Making) -> Sink:
         making.name,
         making.outbound,
         making.to(),
-        making.option("token"),
-        making.option("user", ""),
+        making.token("token"),
+        making.token("user", ""),
         making.timeout_s,
     )
 

@@ -17,8 +17,9 @@ from services.escalation.__main__ import view_namespace
 from services.escalation.view.redis_view import RedisView, connect
 from services.notifier.callbacks.acting import Acting
 from services.notifier.callbacks.app import Hooks, make_app
-from services.notifier.callbacks.doors import OutboundReplies, doors
-from services.notifier.settings import Sinks, SinkSettings
+from services.notifier.callbacks.doors import OutboundReplies, door
+from services.notifier.settings import SinkSettings
+from services.notifier.sinks.build import Making
 from services.notifier.sinks.outbound import Outbound
 from services.notifier.sinks.reference import page_key
 from services.notifier.standing import ViewStanding
@@ -34,13 +35,10 @@ from tests.integration.escalation.rig import PARTITIONS, Office
 from tests.services import Installation
 from tests.unit.notifier.callbacks import site
 
-SINKS = Sinks(
-    sinks={
-        "pager": SinkSettings(kind="pagerduty", secrets=(site.SECRET,)),
-        "chat": SinkSettings(kind="slack", secrets=(site.SECRET,), allow_private=True),
-    },
-    people=site.PEOPLE,
-)
+SINKS = {
+    "pager": SinkSettings(kind="pagerduty", secrets=(site.SECRET,)),
+    "chat": SinkSettings(kind="slack", secrets=(site.SECRET,), allow_private=True),
+}
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +63,12 @@ class Platforms:
             lambda: CommandSender(config.kafka.client(), office.installation.names, PARTITIONS)
         )
         self.outbound, self.clock = Outbound(), SystemClock()
+        doors = {
+            name: door(Making(name, one, self.outbound, site.PEOPLE, config, str))
+            for name, one in SINKS.items()
+        }
         self.hooks = Hooks(
-            doors(SINKS, str).get,
+            doors.get,
             Acting(ViewStanding(view.by_id, PARTITIONS), self.commands, self.clock),
             OutboundReplies(self.outbound),
             Limits(time.monotonic),
@@ -118,18 +120,20 @@ def platforms(office: Office) -> Iterator[Platforms]:
 def test_an_acknowledgement_in_pagerduty_acknowledges_the_case(office: Office) -> None:
     case = office.opened("pd-1")
     assert case.state is CaseState.OPEN
-    stale = page_key(case.case_id, case.escalation.epoch + 1)
+    stale = page_key(case.case_id, case.escalation.epoch - 1)
+    ahead = page_key(case.case_id, case.escalation.epoch + 1)
     right = page_key(case.case_id, case.escalation.epoch)
     with platforms(office) as there:
-        for key, event_id, says in (
-            (stale, "e0", b'"stale"'),
-            (right, "e1", b'"acknowledged"'),
+        for key, event_id, expected, says in (
+            (stale, "e0", 200, b'"stale"'),
+            (ahead, "e0", 503, b"behind"),
+            (right, "e1", 200, b'"acknowledged"'),
         ):
             body = site.pagerduty(key=key, event_id=event_id)
             status, told, _ = asyncio.run(
                 there.call("pagerduty", "pager", lambda _, body=body: (body, site.signed(body)))
             )
-            assert status == 200
+            assert status == expected
             assert says in told
     shown = office.shown(case.case_id, lambda one: one.state is CaseState.ACKNOWLEDGED)
     assert shown.acknowledged_by == "anna"

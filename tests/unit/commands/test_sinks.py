@@ -147,6 +147,48 @@ def test_the_list_shows_no_secret(file: Path) -> None:
         assert "disabled" in output
 
 
+def test_the_list_shows_hosts_and_no_tokens_that_stand_where_a_host_would(file: Path) -> None:
+    file.write_text(
+        """
+        [sinks.a]
+        kind = "apprise"
+        url = "tgram://12345:hush/1"
+        [sinks.b]
+        kind = "apprise"
+        url = "pover://user@hush"
+        [sinks.c]
+        kind = "slack"
+        url = "https://[hush"
+        [sinks.d]
+        kind = "smtp"
+        url = "smtp://hush@relay.example:587"
+        """,
+        "utf-8",
+    )
+    output = tocsin("sinks", "list")
+    assert "relay.example" in output
+    assert "hush" not in output
+    assert "12345" not in output
+
+
+def test_the_check_finds_what_the_notifier_would_refuse(file: Path) -> None:
+    file.write_text(
+        f"""
+        {SLACK}
+        secrets = ["env:NOT_THERE"]
+        [writers.phone]
+        kind = "twilio"
+        secrets = ["token"]
+        options = {{ account = "AC1", zone = "Mars/Olympus" }}
+        """,
+        "utf-8",
+    )
+    where = {"[sinks.default]": "secrets[0]: ", "[writers.phone]": "options.zone: "}
+    found = dict(check(file, code=1))
+    assert found.keys() == where.keys()
+    assert all(found[name].startswith(option) for name, option in where.items())
+
+
 class Receiver(BaseHTTPRequestHandler):
     """Verifies what is posted to it."""
 

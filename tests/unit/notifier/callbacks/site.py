@@ -80,12 +80,15 @@ def signed(body: bytes, *secrets: str) -> dict[str, str]:
 
 
 def slack(
-    value: str = f"{CASE}:3", user: str = "U0ANNA", action: str = ACKNOWLEDGE, **more: Any
+    value: str = f"{CASE}:3",
+    user: str | Mapping[str, str] = "U0ANNA",
+    action: str = ACKNOWLEDGE,
+    **more: Any,
 ) -> bytes:
     """Return what Slack sends when somebody presses a button."""
     payload = {
         "type": "block_actions",
-        "user": {"id": user, "username": "anna.s", "team_id": "T1"},
+        "user": {"id": user, "username": "anna.s"} if isinstance(user, str) else user,
         "container": {"type": "message", "message_ts": "1700000000.0001"},
         "response_url": "https://hooks.slack.com/actions/T1/2/3",
         "message": {"type": "message", "text": "Page: the brakes failed"},

@@ -73,7 +73,6 @@ def test_a_button_in_slack_is_a_command_and_the_message_says_so() -> None:
     ("stands", "status", "says", "replaced"),
     [
         (Now(4, True), "stale", "out of date", False),
-        (Now(2, True), "stale", "out of date", False),
         (Now(3, False), "already_acknowledged", "already", True),
         (None, "unknown_case", "no such case", False),
     ],
@@ -90,6 +89,41 @@ def test_a_page_that_does_not_stand_is_no_command(
         assert message["replace_original"] is replaced
 
     assert play(scene).desk.sent == []
+
+
+def test_a_view_that_is_behind_the_page_is_asked_again() -> None:
+    async def scene(site: Site) -> None:
+        site.desk.cases = {CASE: Now(2, True)}
+        assert (await site.pagerduty(pagerduty()))[0] == 503
+        assert (await site.slack(slack()))[0] == 503
+        site.desk.cases = {CASE: Now(3, True)}
+        assert (await site.pagerduty(pagerduty()))[0] == 200
+
+    site = play(scene)
+    assert (len(site.desk.sent), site.desk.posted) == (1, [])
+
+
+def test_a_name_in_slack_mentions_nobody() -> None:
+    async def scene(site: Site) -> None:
+        user = {"id": "U0EVE", "username": "<!channel>"}
+        assert (await site.slack(slack(user=user)))[0] == 200
+        _, message = await changed(site)
+        assert message["text"].endswith("Acknowledged by &lt;!channel&gt;.")
+
+    play(scene)
+
+
+@pytest.mark.parametrize("kind", ["pagerduty", "slack"])
+def test_a_proven_request_that_is_too_deep_is_malformed(kind: str) -> None:
+    async def scene(site: Site) -> None:
+        deep = "[" * 50_000
+        if kind == "slack":
+            status, body = await site.slack(f"payload={deep}".encode())
+        else:
+            status, body = await site.pagerduty(f'{{"x":{deep}'.encode())
+        assert (status, body["reason"]) == (400, "malformed")
+
+    play(scene)
 
 
 def test_a_sink_of_other_tenants_acknowledges_nothing() -> None:

@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 
 from services.notifier.callbacks import pagerduty as pd
 from services.notifier.callbacks import slack as sl
-from services.notifier.callbacks.doors import doors
-from services.notifier.callbacks.heard import Heard, Ignored, Malformed, Page, page_of
-from services.notifier.settings import Sinks, SinkSettings
+from services.notifier.callbacks.doors import door as made_door
+from services.notifier.callbacks.heard import Door, Heard, Ignored, Malformed, Page, page_of
+from services.notifier.settings import SinkSettings
+from services.notifier.sinks.build import Making, secrets_of
+from services.notifier.sinks.outbound import Outbound
 from services.notifier.sinks.reference import page_key
 from services.notifier.sinks.slack import Block, message
+from shared.config import Config, Notifier
+from shared.errors import Misconfigured
 from shared.events import CaseEvent, CaseEventKind, Cause, Notification, NotificationKind
 from shared.signatures import Unauthentic
 from tests.unit.notifier.callbacks import site
@@ -224,23 +228,33 @@ def test_the_value_of_a_button_leads_back_to_its_page(customer: str, epoch: int)
 # ---- doors
 
 
-def test_only_sinks_that_are_called_back_with_a_secret_are_doors() -> None:
-    sinks = Sinks(
-        sinks={
-            "pager": SinkSettings(
-                kind="pagerduty",
-                secrets=("env:PD", "old"),
-                tenants=("acme",),
-                options={"routing_key": "r"},
-            ),
-            "chat": SinkSettings(kind="slack", url="https://hooks.slack.com/x"),
-            "crm": SinkSettings(kind="webhook", secrets=("whsec_x",)),
-            "off": SinkSettings(kind="slack", secrets=("s",), disabled=True),
-        },
-        people=PEOPLE,
-    )
-    made = doors(sinks, lambda text: {"env:PD": "new"}.get(text, text))
-    assert list(made) == ["pager"]
-    assert made["pager"].secrets == (b"new", b"old")
-    assert made["pager"].tenants == ("acme",)
-    assert made["pager"].people == PEOPLE
+def opened(settings: SinkSettings, private: bool = False) -> Door | None:
+    config = Config(notifier=Notifier(sinks_file="my.toml", allow_private=private))
+    environ = {"PD": "new"}
+    return made_door(Making("s1", settings, Outbound(), PEOPLE, config, secrets_of(environ)))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SinkSettings(kind="slack", url="https://hooks.slack.com/x"),
+        SinkSettings(kind="webhook", secrets=("whsec_x",)),
+        SinkSettings(kind="slack", secrets=("s",), disabled=True),
+    ],
+)
+def test_what_is_not_called_back_or_has_no_secret_is_no_door(settings: SinkSettings) -> None:
+    assert opened(settings) is None
+
+
+def test_a_sink_that_is_called_back_is_a_door() -> None:
+    settings = SinkSettings(kind="pagerduty", secrets=("env:PD", "old"), tenants=("acme",))
+    keys = (b"new", b"old")
+    assert opened(settings) == Door("s1", "pagerduty", keys, ("acme",), PEOPLE)
+    assert opened(settings, True) == Door("s1", "pagerduty", keys, ("acme",), PEOPLE, True)
+
+
+def test_a_secret_of_a_door_that_is_missing_is_named() -> None:
+    with pytest.raises(Misconfigured) as raised:
+        opened(SinkSettings(kind="slack", secrets=("old", "env:NO")))
+    says = "my.toml: [sinks.s1]: secrets[1]: the environment has no NO"
+    assert str(raised.value) == says
