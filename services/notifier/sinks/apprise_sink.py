@@ -55,10 +55,10 @@ class AppriseSink:
         to = making.hidden("url", making.settings.url)
         if not to and not any(one.get(ADDRESS) for one in making.people.values()):
             raise making.wrong(f"url is missing, and nobody in people has one as {ADDRESS}")
+        # Its warnings name URLs, which hold secrets, and so does that of the next line.
+        logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
         if to and not apprise.Apprise().add(to):
             raise making.wrong("url: Apprise knows no such URL")
-        # Its warnings name URLs, which hold secrets.
-        logging.getLogger("apprise").setLevel(logging.CRITICAL)
         return cls(making.name, to, making.people, making.timeout_s)
 
     async def deliver(self, notification: Notification) -> Result:
@@ -92,7 +92,7 @@ class AppriseSink:
                 )
         except TimeoutError:
             return f"Apprise has not ended within {self._timeout_s:g} s"
-        except (TypeError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  a hundred plugins, whose messages may name URLs
             return f"Apprise: {type(error).__name__}"
 
     def _urls(self, notification: Notification) -> list[str]:

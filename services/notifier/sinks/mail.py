@@ -172,7 +172,8 @@ class Relay(NamedTuple):
         except TimeoutError:
             detail = f"no answer of the relay within {self.timeout_s:g} s"
             return Result(Verdict.RETRYABLE, detail, fault=True)
-        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+        # uvloop has RuntimeErrors where asyncio has OSErrors
+        except (aiosmtplib.SMTPException, OSError, ValueError, RuntimeError) as error:
             return Result(Verdict.RETRYABLE, f"the relay: {_said(error)}", fault=True)
         finally:
             client.close()

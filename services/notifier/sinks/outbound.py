@@ -22,9 +22,10 @@ import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from ssl import SSLContext
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import aiohttp
+import msgspec
 from aiohttp.abc import AbstractResolver
 from aiohttp.typedefs import LooseHeaders
 from yarl import URL
@@ -42,6 +43,7 @@ _CONNECTIONS_PER_HOST: Final = 100
 _KEEP_ALIVE_S: Final = 4.0  # many servers hang up after 5 s, and a request may meet that half-way
 _SHOWN: Final = 200
 _RETRYABLE: Final = frozenset({408, 425, 429})
+T = TypeVar("T")
 _NO_HEADERS: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
@@ -205,6 +207,14 @@ class Outbound:
         if 300 <= status < 400:
             return Result(Verdict.PERMANENT, f"HTTP {status}: redirects are not followed")
         return Result(Verdict.PERMANENT, detail)
+
+
+def read(answer: Answer, kind: type[T]) -> T | None:
+    """Return what stands in an answer as JSON, None if it is something else."""
+    try:
+        return msgspec.json.decode(answer.body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def retry_after(value: str, now: float) -> float | None:

@@ -98,9 +98,7 @@ def message(notification: Notification, people: People, *, buttons: bool = True)
         blocks.append({"type": "section", "text": _mrkdwn(quoted)})
     whom = " ".join(_mention(target, people) for target in targets_in(notification))
     if whom:
-        blocks.append(
-            {"type": "context", "elements": [{"type": "mrkdwn", "text": whom[:MAX_TEXT]}]}
-        )
+        blocks.append({"type": "context", "elements": [_mrkdwn(whom)]})
     if buttons and notification.kind is NotificationKind.PAGE and notification.epoch is not None:
         value = page_key(notification.case_id, notification.epoch)
         blocks.append({"type": "actions", "elements": [_button(value)]})
@@ -130,11 +128,7 @@ def _fields(said: Telling) -> list[Block]:
     ]
     if not fields:
         fields = [("When", utc(said.at))]
-    # Links to dates need parsing; all that is not ours is escaped.
-    return [
-        {"type": "mrkdwn", "text": f"*{name}*\n{value}"[:MAX_FIELD]}
-        for name, value in fields[:MAX_FIELDS]
-    ]
+    return [_mrkdwn(f"*{name}*\n{value}", MAX_FIELD) for name, value in fields[:MAX_FIELDS]]
 
 
 def _mention(target: str, people: People) -> str:
@@ -157,6 +151,6 @@ def _plain(text: str, limit: int) -> Block:
     return {"type": "plain_text", "text": " ".join(short.split()), "emoji": True}
 
 
-def _mrkdwn(text: str) -> Block:
-    """``verbatim``: Slack makes no links and mentions of what only looks like them."""
-    return {"type": "mrkdwn", "text": text[:MAX_TEXT], "verbatim": True}
+def _mrkdwn(text: str, limit: int = MAX_TEXT) -> Block:
+    """``verbatim``: Slack makes no links and mentions of what only looks like them, but ours."""
+    return {"type": "mrkdwn", "text": text[:limit], "verbatim": True}

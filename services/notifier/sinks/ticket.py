@@ -22,7 +22,7 @@ import msgspec
 from multidict import CIMultiDict
 
 from services.notifier.ports import Result, Verdict
-from services.notifier.sinks.outbound import Answer, Outbound, Target
+from services.notifier.sinks.outbound import Answer, Outbound, Target, read
 from services.notifier.sinks.plain import text_of
 from services.notifier.sinks.reference import subject_key
 from services.notifier.sinks.telling import Telling, telling
@@ -102,10 +102,6 @@ class Several(msgspec.Struct, frozen=True):
     tickets: tuple[Ticket, ...]
 
 
-_one = msgspec.json.Decoder(One)
-_several = msgspec.json.Decoder(Several)
-
-
 class TicketSink:
     """Keeps one ticket per case.
 
@@ -159,11 +155,10 @@ class TicketSink:
         answer = await self._send("GET", self._base._replace(url=where), None, self._headers)
         if answer.result.verdict is not Verdict.DELIVERED:
             return answer.result
-        try:
-            tickets = _several.decode(answer.body).tickets
-        except msgspec.DecodeError:
+        found = read(answer, Several)
+        if found is None:
             return _unreadable(answer)
-        return sorted(tickets, key=lambda one: -one.id)
+        return sorted(found.tickets, key=lambda one: -one.id)
 
     async def _create(self, follows: int | None, notification: Notification) -> Result:
         headers = self._headers.copy()
@@ -198,10 +193,10 @@ class TicketSink:
 def _told(answer: Answer) -> Result:
     if answer.result.verdict is not Verdict.DELIVERED:
         return answer.result
-    try:
-        return answer.result._replace(reference=str(_one.decode(answer.body).ticket.id))
-    except msgspec.DecodeError:
+    found = read(answer, One)
+    if found is None:
         return _unreadable(answer)
+    return answer.result._replace(reference=str(found.ticket.id))
 
 
 def _unreadable(answer: Answer) -> Result:

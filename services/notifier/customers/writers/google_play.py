@@ -14,11 +14,11 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from services.notifier.customers.writers.http import headers, judged, later, read
+from services.notifier.customers.writers.http import headers, judged, later
 from services.notifier.customers.writing import Outgoing, refused
 from services.notifier.ports import Result, Verdict
 from services.notifier.sinks.build import Making
-from services.notifier.sinks.outbound import Answer, Outbound, Target, target
+from services.notifier.sinks.outbound import Answer, Outbound, Target, read, target
 from shared.events import Channel
 from shared.google_credentials import Key, Token, read_key
 from shared.routes import Route

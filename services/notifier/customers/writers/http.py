@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-import msgspec
 from multidict import CIMultiDict
 
 from services.notifier.customers.writing import refused
 from services.notifier.ports import Result, Verdict
 from services.notifier.sinks.outbound import Answer, Target
 
-T = TypeVar("T")
 CREDENTIALS = frozenset({401, 403})
 
 
@@ -25,14 +21,6 @@ def headers(**more: str) -> CIMultiDict[str]:
 def below(to: Target, *parts: str) -> Target:
     """Return the address of what lies below ``to``; slashes within a part do not divide it."""
     return to._replace(url=to.url.joinpath(*(part.replace("/", "%2F") for part in parts)))
-
-
-def read(answer: Answer, kind: type[T]) -> T | None:
-    """Return what stands in an answer, None if it is something else."""
-    try:
-        return msgspec.json.decode(answer.body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
 
 
 def later(detail: str, *, fault: bool = False, after_s: float | None = None) -> Result:

@@ -15,11 +15,11 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from services.notifier.customers.writers.http import below, headers, judged, later, read
+from services.notifier.customers.writers.http import below, headers, judged, later
 from services.notifier.customers.writing import Outgoing, refused
 from services.notifier.ports import Result, Verdict
 from services.notifier.sinks.build import Making
-from services.notifier.sinks.outbound import Answer, Outbound, Target
+from services.notifier.sinks.outbound import Answer, Outbound, Target, read
 from shared.events import Channel, NoReply
 from shared.routes import Route
 

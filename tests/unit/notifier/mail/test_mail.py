@@ -225,3 +225,17 @@ def test_tls_from_the_first_byte(folder: Path) -> None:
             assert office.letters
 
     asyncio.run(main())
+
+
+def test_what_the_event_loop_makes_of_a_broken_connection_is_a_fault_of_the_relay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> Result:
+        async def broken(*_: object, **__: object) -> None:
+            raise RuntimeError("unable to perform operation on <TCPTransport closed=True>")
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", broken)
+        return await Relay("127.0.0.1", 1, 1.0, starttls=False).send(written(CONTENT, SENDER))
+
+    result = asyncio.run(main())
+    assert (result.verdict, result.fault) == (Verdict.RETRYABLE, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import Mapping
 
@@ -90,3 +91,22 @@ def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "apprise", None)
     with pytest.raises(Misconfigured, match=r"tocsin\[notify\]"):
         sink("json://127.0.0.1", {})
+
+
+def test_a_url_that_it_does_not_know_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    apprise = pytest.importorskip("apprise")
+    logging.getLogger(apprise.__name__).setLevel(logging.NOTSET)
+    with pytest.raises(Misconfigured) as raised:
+        sink("pigeon://hush:hush@example.com", {})
+    assert "hush" not in caplog.text + str(raised.value)
+
+
+def test_a_bug_of_a_plugin_is_one_of_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    apprise = pytest.importorskip("apprise")
+
+    def broken(*_: object, **__: object) -> bool:
+        raise AttributeError("json://hush@example.com")
+
+    monkeypatch.setattr(apprise.Apprise, "notify", broken)
+    result, _ = told(saying(200), notification(target="anna"))
+    assert result == Result(Verdict.RETRYABLE, "Apprise: AttributeError", fault=True)

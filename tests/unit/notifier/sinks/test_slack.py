@@ -126,6 +126,26 @@ def test_a_customer_can_mention_and_link_nobody() -> None:
     assert '"verbatim": true' in text
 
 
+def test_slack_makes_no_mentions_of_what_only_looks_like_them() -> None:
+    cause = event(actor="@channel", detail="@here, see #general and evil.example")
+    texts = [
+        one
+        for block in message(notification(cause, target="anna, @everyone"), PEOPLE).blocks
+        for one in _texts(block)
+        if one["type"] == "mrkdwn"
+    ]
+    assert any("@here" in one["text"] for one in texts)
+    assert any("@everyone" in one["text"] for one in texts)
+    assert all(one["verbatim"] is True for one in texts)
+
+
+def _texts(block: Any) -> list[dict[str, Any]]:
+    """Return the text objects of a block."""
+    return [*block.get("fields", ()), *filter(None, [block.get("text")])] + [
+        one for one in block.get("elements", ()) if one["type"] != "button"
+    ]
+
+
 def test_targets_with_a_member_id_are_mentioned() -> None:
     assert "<@U0ANNA> bert" in text_of(notification(target="anna, bert"))
 

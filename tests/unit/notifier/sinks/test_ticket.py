@@ -200,3 +200,16 @@ def test_the_comment_is_json_of_what_a_person_is_told() -> None:
     sent = json.loads(taken[1].body)["ticket"]
     assert sent["subject"] == "Somebody has to take this case"
     assert "First response due: 2025-06-15 16:06 UTC" in sent["comment"]["body"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"tickets": [{"id": 1, "status": "\xff"}]}', b'{"x":' + b"[" * 50_000],
+    ids=["no UTF-8", "too deep"],
+)
+def test_bytes_that_no_decoder_takes_can_be_retried(body: bytes) -> None:
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return web.Response(body=body)
+
+    [result], _ = deliver([told()], answer)
+    assert (result.verdict, result.fault) == (Verdict.RETRYABLE, True)
