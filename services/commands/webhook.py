@@ -13,7 +13,7 @@ import click
 
 from services.commands.common import as_json, line
 from shared import standard_webhooks
-from shared.signatures import Unauthentic
+from shared.signatures import Unauthentic, seconds
 from shared.standard_webhooks import ID, PREFIX, PUBLISHED, SIGNATURE, TIMESTAMP
 
 KEY_BYTES = 32
@@ -132,8 +132,8 @@ def _hint(
     written: list[str], keys: list[bytes], headers: dict[str, str], body: bytes, now: int
 ) -> str:
     """Return which of the usual mistakes it was, "" if none of them."""
-    timestamp = headers.get(TIMESTAMP, "")
-    then = int(timestamp) if timestamp.isascii() and timestamp.isdigit() else now
+    signed_at = seconds(headers.get(TIMESTAMP, ""))
+    then = now if signed_at is None else signed_at // 1000
     if not _why_not(keys, headers, body, then):
         return f"The signature is right, but it is {abs(now - then)} s off: --at {then} checks it."
     stripped = body.rstrip(b"\r\n")

@@ -101,3 +101,12 @@ def test_the_example_is_printed_and_checked() -> None:
     assert told["valid"] is True
     assert told["signature"] == PUBLISHED.signature
     assert told["signed"] == f"{PUBLISHED.id}.{PUBLISHED.timestamp}.{PUBLISHED.body}"
+
+
+def test_a_time_that_is_no_time_is_named() -> None:
+    given = ("-H", "webhook-timestamp: " + "9" * 5_000)
+    result = verified(*given)
+    assert (result.exit_code, result.output) == (
+        1,
+        "not valid: the signed time is missing or malformed\n",
+    )
