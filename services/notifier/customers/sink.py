@@ -6,6 +6,7 @@ to. Of a message that was sent, the case learns by a command whose id follows fr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -108,6 +109,7 @@ class CustomerSink:
             return _unsuitable(NoReply.BUDGET, why, composed.text)
         message = Outgoing(name, kind, composed.language, composed.subject, composed.text, now)
         result = await self._writer.write(route, message)
+        result = result._replace(detail=depersonalised(result.detail, route))
         if result.verdict is Verdict.UNSUITABLE:
             return result._replace(draft=composed.text)
         return result
@@ -136,6 +138,14 @@ class CustomerSink:
             channel=case.channel,
         )
         return (command,)
+
+
+def depersonalised(detail: str, route: Route) -> str:
+    """Return what a platform said without the customer: it is logged, and kept beside the case."""
+    for known in (route.address, route.address.lstrip("+"), route.name):
+        if known:
+            detail = re.sub(re.escape(known), "…", detail, flags=re.IGNORECASE)
+    return detail
 
 
 def _unsuitable(why: NoReply, detail: str, draft: str = "") -> Result:

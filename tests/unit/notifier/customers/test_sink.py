@@ -15,8 +15,9 @@ from services.ingest.channels.email.parts import Envelope
 from services.ingest.channels.provider import Settings
 from services.ingest.prepare import is_customer
 from services.notifier.customers.budgets import Budgets, Keys, Limits, MemoryBudgets
-from services.notifier.customers.sink import CustomerSink
+from services.notifier.customers.sink import CustomerSink, depersonalised
 from services.notifier.customers.writers.smtp import SmtpWriter
+from services.notifier.customers.writing import Outgoing
 from services.notifier.ports import Addresses, Result, Verdict
 from services.notifier.sinks.mail import Relay, Sender, mailbox
 from shared import mail_tokens
@@ -289,3 +290,33 @@ def test_what_is_no_message_is_parked() -> None:
         assert result.verdict is Verdict.PERMANENT
 
     with_desk(scenario)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("550 <Ana@customer.example>: no such user", "550 <…>: no such user"),
+        ("to Ana Prowse: mailbox full", "to …: mailbox full"),
+        ("HTTP 400", "HTTP 400"),
+    ],
+)
+def test_what_a_platform_says_of_the_customer_is_not_kept(said: str, kept: str) -> None:
+    class Refusing:
+        def is_public(self, _: Route) -> bool:
+            return False
+
+        async def write(self, _: Route, message: Outgoing) -> Result:
+            return Result(Verdict.UNSUITABLE, said)
+
+    async def scenario(desk: Desk) -> None:
+        desk.sink._writer = Refusing()
+        result = await desk.tell(MessageKind.RECEIPT)
+        assert (result.verdict, result.detail) == (Verdict.UNSUITABLE, kept)
+
+    with_desk(scenario)
+
+
+def test_a_number_is_not_kept_however_it_is_written() -> None:
+    assert depersonalised("The number 4915112345678 (+4915112345678) is none", SMS) == (
+        "The number … (…) is none"
+    )
