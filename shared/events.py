@@ -1122,7 +1122,8 @@ class CaseCommand(Struct, frozen=True, tag_field="type", tag="case.command.v1"):
     """A request to change a case (topic ``case.commands``); idempotent by ``command_id``.
 
     Which of the optional fields a kind needs is told by a refusal that names the missing one.
-    ``until`` ends a wait or a snooze; ``case`` is the other one of a merge, as a snapshot.
+    ``until`` ends a wait or a snooze; ``case`` is the other one of a merge, as a snapshot. ``epoch`` is
+    that of the page which is acknowledged: a later one is not meant.
     """
 
     command_id: str
@@ -1150,6 +1151,7 @@ class CaseCommand(Struct, frozen=True, tag_field="type", tag="case.command.v1"):
     feedback: FeedbackRef | None = None
     message_id: str | None = None
     channel: Channel | None = None
+    epoch: Int64 | None = None
 
 
 class EraseCustomer(Struct, frozen=True, tag_field="type", tag="customer.erase.v1"):

@@ -32,6 +32,12 @@ def acknowledge(draft: Draft, policy: Policy, note: str | None, cause: Cause) ->
     draft.emit(CaseEventKind.ACKNOWLEDGED, cause, epoch=stands.epoch, step=stands.step, note=note)
 
 
+def check_epoch(case: Case, epoch: int | None) -> None:
+    """Refuse the acknowledgement of an epoch that is over: nobody has seen the page of this one."""
+    if epoch is not None and epoch != case.escalation.epoch:
+        raise Refuse(Refusal.SEQ_MISMATCH, f"epoch {epoch}, the case is at {case.escalation.epoch}")
+
+
 def implied(draft: Draft, policy: Policy) -> None:
     """Acknowledge an open case, without an event of its own: what was done to it shows that."""
     if draft.case.state is CaseState.OPEN:

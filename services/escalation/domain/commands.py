@@ -167,6 +167,7 @@ def _carry_out(
     note = lifecycle.note_of(command)
     match command.kind:
         case CommandKind.ACKNOWLEDGE:
+            acknowledge.check_epoch(draft.case, command.epoch)
             acknowledge.acknowledge(draft, policy, note, Cause.COMMAND)
         case CommandKind.RECEIPT:
             replies.receipt(draft, policy, command, note)

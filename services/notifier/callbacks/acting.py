@@ -94,4 +94,5 @@ class Acting:
             actor=actor,
             at=self._clock.now_ms(),
             note=f"by {unknown[:MAX_NOTE]}" if unknown else None,
+            epoch=page.epoch,  # the case decides: the view may not know yet of a later one
         )

@@ -169,6 +169,16 @@ CLOSED_LOOP: Final[dict[str, Struct]] = {
         set_by="grace",
         may_auto_respond=False,
     ),
+    "case.command/v1/acknowledge_page.json": CaseCommand(
+        command_id="c-30",
+        tenant="lumen",
+        case_id=_CASE_ID,
+        kind=CommandKind.ACKNOWLEDGE,
+        actor="integration:pager",
+        at=1_760_000_000_000,
+        note="by Ada",
+        epoch=2,
+    ),
     "case.command/v1/resolve.json": CaseCommand(
         command_id="c-31",
         tenant="lumen",

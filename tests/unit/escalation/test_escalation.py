@@ -16,6 +16,7 @@ from shared.events import (
     Cause,
     CommandKind,
     EscalationStatus,
+    Refusal,
     Severity,
     TimerKind,
 )
@@ -150,6 +151,19 @@ def test_an_expired_acknowledgement_opens_the_next_epoch() -> None:
     assert (case.state, case.acknowledged_at, case.acknowledged_by) == (CaseState.OPEN, None, None)
     assert world.timers(TimerKind.STEP) == [65 * MINUTE]
     assert world.acknowledge().events[0].kind is K.ACKNOWLEDGED
+
+
+def test_who_acknowledges_an_epoch_that_is_over_does_not_silence_the_next() -> None:
+    world = World(PLAIN)
+    world.feed(Severity.HIGH)
+    world.feed(Severity.CRITICAL)
+    assert world.case.escalation.epoch == 2
+    (refused,) = world.command(CommandKind.ACKNOWLEDGE, epoch=1).events
+    assert (refused.kind, refused.refusal) == (K.COMMAND_REFUSED, Refusal.SEQ_MISMATCH)
+    assert refused.detail == "epoch 1, the case is at 2"
+    assert world.case.state is CaseState.OPEN
+    assert world.timers(TimerKind.STEP)
+    assert world.command(CommandKind.ACKNOWLEDGE, epoch=2).events[0].kind is K.ACKNOWLEDGED
 
 
 def test_an_exhausted_escalation_can_be_acknowledged() -> None:

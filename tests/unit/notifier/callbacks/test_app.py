@@ -45,6 +45,7 @@ def test_an_acknowledgement_in_pagerduty_is_a_command() -> None:
     assert first.kind is CommandKind.ACKNOWLEDGE
     assert (first.case_id, first.tenant, first.actor, first.note) == (CASE, "acme", "anna", None)
     assert first.command_id == again.command_id != other.command_id
+    assert first.epoch == 3  # what was raised meanwhile is another page
 
 
 def test_whoever_the_policy_does_not_know_acts_as_the_integration() -> None:
