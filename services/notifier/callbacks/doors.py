@@ -29,7 +29,7 @@ def door(making: Making) -> Door | None:
     if one.kind not in KINDS or one.disabled or not one.secrets:
         return None
     secrets = tuple(
-        making.hidden(f"secrets[{number}]", written).encode("utf-8", "surrogateescape")
+        making.hidden(f"secrets[{number}]", written).encode()
         for number, written in enumerate(one.secrets)
     )
     return Door(making.name, one.kind, secrets, one.tenants, making.people, making.private)

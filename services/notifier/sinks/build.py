@@ -111,6 +111,8 @@ def secrets_of(environ: Mapping[str, str]) -> Secret:
         value = environ.get(name, "").rstrip("\r\n")
         if not value.strip():
             raise Misconfigured(f"the environment has no {name}")
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise Misconfigured(f"{name} in the environment is not UTF-8")
         return value
 
     return secret

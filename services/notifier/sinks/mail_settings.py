@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from services.notifier.sinks.build import Making
-from services.notifier.sinks.mail import Relay, Sender, mailbox
+from services.notifier.sinks.mail import Relay, Sender, mailbox, one_line
 from shared.config import is_loopback
 
 OPTIONS: Final = frozenset(
@@ -74,7 +74,7 @@ def sender_of(making: Making) -> Sender:
         raise making.wrong(f"options.from: {error}") from error
     return Sender(
         address,
-        making.option("domain", address.domain),
+        _domain(making, making.option("domain", address.domain)),
         making.option("thread_secret", ""),
         found["reply_to"],
         found["bounces"],
@@ -88,6 +88,17 @@ def _address(making: Making, name: str, given: str) -> str:
         raise making.wrong(f"options.{name}: {error}") from error
 
 
+def _domain(making: Making, given: str) -> str:
+    """Return what Message-IDs end with, in ASCII."""
+    try:
+        found = mailbox(f"tocsin@{given}")
+    except ValueError as error:
+        raise making.wrong("options.domain: no domain") from error
+    if given.split() != [one_line(given)]:
+        raise making.wrong("options.domain: no domain")
+    return found.domain
+
+
 def _tls(making: Making) -> ssl.SSLContext | None:
     file = making.option("ca_file", "")
     if not file:
@@ -96,3 +107,5 @@ def _tls(making: Making) -> ssl.SSLContext | None:
         return ssl.create_default_context(cafile=file)
     except OSError as error:
         raise making.wrong(f"options.ca_file: {error.strerror or error}") from error
+    except ValueError as error:  # a null byte
+        raise making.wrong("options.ca_file: no path") from error

@@ -62,7 +62,7 @@ class Target(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came of a request. ``status`` 0: no answer. ``body``: its first ``MAX_ANSWER`` bytes.
+    """What came of a request. ``status`` 0: no answer. ``body``: as much of it as was asked for.
 
     ``whole``: that is all of it.
     """
@@ -133,9 +133,19 @@ class Outbound:
         return await self.request("POST", to, body, headers, timeout_s)
 
     async def request(
-        self, method: str, to: Target, body: bytes | None, headers: LooseHeaders, timeout_s: float
+        self,
+        method: str,
+        to: Target,
+        body: bytes | None,
+        headers: LooseHeaders,
+        timeout_s: float,
+        *,
+        most: int = MAX_ANSWER,
     ) -> Answer:
-        """Send a request within ``timeout_s``, connecting included; see :meth:`post`."""
+        """Send a request within ``timeout_s``, connecting included; see :meth:`post`.
+
+        At most ``most`` bytes of the answer are read.
+        """
         session = self._sessions.get(to.allow_private) or self._session(to.allow_private)
         try:
             async with session.request(
@@ -146,7 +156,7 @@ class Outbound:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
             ) as response:
-                content, whole = await _body(response)
+                content, whole = await _body(response, most)
                 return Answer(
                     self._judge(response.status, response.headers, content),
                     response.status,
@@ -233,13 +243,12 @@ def retry_after(value: str, now: float) -> float | None:
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
 
 
-async def _body(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
+async def _body(response: aiohttp.ClientResponse, left: int) -> tuple[bytes, bool]:
     """Return what there is of the body in time, and whether it is all; the status stands either way."""
     stream = response.content
     if stream.at_eof():
         return b"", True
     parts: list[bytes] = []
-    left = MAX_ANSWER
     try:
         async with asyncio.timeout(BODY_S):
             while left > 0 and (part := await stream.read(left)):

@@ -39,6 +39,8 @@ TICKET = "/api/v2/tickets/{id}.json"
 TAG = "tocsin"
 MAX_SUBJECT = 150
 MAX_COMMENT = 60_000
+MAX_ANSWER = 4_000_000
+"""A search may find many tickets, each with a long description."""
 _CONFLICT = 409  # another change of the ticket came between: Zendesk asks to try again
 _CLOSED = "closed"
 _PRIORITIES = {
@@ -184,7 +186,9 @@ class TicketSink:
         self, method: str, to: Target, request: Request | None, headers: CIMultiDict[str]
     ) -> Answer:
         body = None if request is None else msgspec.json.encode(request)
-        answer = await self._outbound.request(method, to, body, headers, self._timeout_s)
+        answer = await self._outbound.request(
+            method, to, body, headers, self._timeout_s, most=MAX_ANSWER
+        )
         if answer.status == _CONFLICT:
             return answer._replace(result=answer.result._replace(verdict=Verdict.RETRYABLE))
         return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ from shared.errors import Misconfigured
 from tests.unit.notifier.sinks.world import SECRETS, notification, receiving, saying
 
 URL = "https://hook.example/in"
+FROM = {"from": "tocsin@example.com"}
+MAIL: dict[str, Any] = {"url": "smtp://127.0.0.1:25"}
 ENVIRONMENT = {"SECRET": SECRETS[0], "TOKEN": "t"}
 WORKS: Mapping[str, tuple[type, dict[str, Any]]] = {
     "webhook": (WebhookSink, {"url": URL, "secrets": ("env:SECRET", SECRETS[1])}),
@@ -80,6 +83,10 @@ def test_every_kind_is_made(kind: str) -> None:
         ("slack", {"url": URL, "options": {"buttons": "maybe"}}, "options.buttons: yes or no"),
         ("pagerduty", {}, "options.routing_key is missing"),
         ("ticket", {"url": URL}, "options.token is missing"),
+        ("smtp", MAIL | {"options": FROM | {"ca_file": "\0"}}, "options.ca_file: "),
+        ("smtp", MAIL | {"options": FROM | {"domain": "a\nB: c"}}, "options.domain: no domain"),
+        ("smtp", MAIL | {"options": FROM | {"domain": "a b"}}, "options.domain: no domain"),
+        ("smtp", MAIL | {"options": FROM | {"domain": "x@a.de"}}, "options.domain: no domain"),
         ("ticket", {"options": {"token": "t"}}, "url is missing"),
     ],
 )
@@ -151,3 +158,8 @@ def test_a_token_that_no_header_can_bear_is_named() -> None:
     with pytest.raises(Misconfigured, match=r"options\.token: .*line break") as raised:
         made("ticket", url=URL, options={"token": "hush\nX-Evil: 1"})
     assert "hush" not in str(raised.value)
+
+
+def test_a_secret_that_is_no_text_is_named() -> None:
+    with pytest.raises(Misconfigured, match="TOKEN in the environment is not UTF-8"):
+        secrets_of({"TOKEN": os.fsdecode(b"\xff")})("env:TOKEN")

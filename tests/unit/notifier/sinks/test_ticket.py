@@ -213,3 +213,13 @@ def test_bytes_that_no_decoder_takes_can_be_retried(body: bytes) -> None:
 
     [result], _ = deliver([told()], answer)
     assert (result.verdict, result.fault) == (Verdict.RETRYABLE, True)
+
+
+def test_a_case_with_many_long_tickets_still_has_its_own() -> None:
+    zendesk = Zendesk()
+    deliver([told()], zendesk)
+    filler = {"description": "x" * 60_000}
+    closed = zendesk.tickets[0] | filler | {"status": "closed"}
+    zendesk.tickets = [closed | {"id": number} for number in range(1, 20)] + zendesk.tickets
+    [result], _ = deliver([told(number=2)], zendesk)
+    assert (result.verdict, result.reference) == (Verdict.DELIVERED, "35")
