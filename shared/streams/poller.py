@@ -245,7 +245,6 @@ class Poller:
         self._positions = {Partition(at.topic, at.partition): at.offset for at in committed}
         self._committed = dict(self._positions)
         self._end_seen.clear()
-        self._paused = False
 
     def _announce(self, consumer: Consumer) -> None:
         """Tell the sink, once the callback has returned and the membership can be asked for.
@@ -267,6 +266,10 @@ class Poller:
         self._release(consumer, partitions)
 
     def _release(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._paused:
+            # librdkafka keeps a partition paused when it is given back, even if it is assigned again.
+            consumer.resume(_native(self._positions))
+            self._paused = False
         self._let_go()
         consumer.unassign()
         log.info("revoked", partitions=sorted({at.partition for at in partitions}))
