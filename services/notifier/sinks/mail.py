@@ -32,6 +32,8 @@ _MAX_SUBJECT: Final = 200
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _ID = re.compile(r"[!-;=?-~]{1,900}")
 _SHOWN: Final = 200
+_OF_THE_RELAY: Final = frozenset({421, 530, 534, 535, 538})
+"""It closes (RFC 5321, 3.8), or wants TLS or another password (RFC 4954, 6): no matter of one mail."""
 
 
 class Sender(NamedTuple):
@@ -194,7 +196,7 @@ class Relay(NamedTuple):
 
 
 def _judged(refused: aiosmtplib.SMTPResponseException) -> Result:
-    if refused.code == 421:  # RFC 5321, 3.8: the service itself closes
+    if refused.code in _OF_THE_RELAY:
         return Result(Verdict.RETRYABLE, _said(refused), fault=True)
     return Result(Verdict.PERMANENT if refused.code >= 500 else Verdict.RETRYABLE, _said(refused))
 

@@ -150,6 +150,8 @@ def test_a_mail_is_delivered() -> None:
         ("451 4.3.0 try again", Verdict.RETRYABLE, False),
         ("450 4.2.1 greylisted", Verdict.RETRYABLE, False),
         ("421 4.3.2 closing", Verdict.RETRYABLE, True),
+        ("530 5.7.0 authentication required", Verdict.RETRYABLE, True),
+        ("535 5.7.8 credentials invalid", Verdict.RETRYABLE, True),
         ("550 5.1.1 no such user", Verdict.PERMANENT, False),
         ("552 5.3.4 too big", Verdict.PERMANENT, False),
     ],
