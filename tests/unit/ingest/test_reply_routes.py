@@ -104,13 +104,15 @@ def test_the_feedback_is_the_same_with_routes_as_without() -> None:
         (PROVEN, "", "ana@customer.example"),
         (PROVEN, "not an address", "ana@customer.example"),
         (Envelope(), "Mallory <mallory@elsewhere.example>", "ana@customer.example"),
-        (Envelope(checks=Checks(dmarc="fail")), "m@elsewhere.example", "ana@customer.example"),
+        (PROVEN, "noreply@customer.example", "ana@customer.example"),
+        (PROVEN, "Support@shop.example", "ana@customer.example"),
     ],
 )
 def test_reply_to_is_followed_only_of_a_sender_that_is_proven(
     envelope: Envelope, reply_to: str, address: str
 ) -> None:
     assert route(mail(envelope=envelope, Reply_To=reply_to)).address == address
+    assert kept(mail(envelope=Envelope(checks=Checks(dmarc="fail")), Reply_To=reply_to)) == []
 
 
 def test_of_a_contact_form_the_person_is_answered() -> None:

@@ -147,6 +147,12 @@ def _precedence(headers: Headers) -> str:
     return headers.first("precedence").lower()
 
 
+def is_read(by: Address, settings: Settings) -> bool:
+    """Tell whether somebody other than us may read what is written to an address."""
+    own = by.address.lower() in _listed(settings, "own_addresses")
+    return bool(by.address) and not own and _UNANSWERED.fullmatch(by.local) is None
+
+
 def _answerable(mail: Mail, author: Address) -> bool:
     suppress = mail.headers.first("x-auto-response-suppress").lower()
     if suppress not in {"", "none"} or looks_automatic(mail.subject):

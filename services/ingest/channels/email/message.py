@@ -78,7 +78,8 @@ def _item(mail: Mail, envelope: Envelope, settings: Settings, now: int) -> Item:
     content = derived(mail.sender, mail.date, mail.subject, mail.text, mail.html)
     own_id = threading.message_id(headers.first("message-id")) or content
     stated = _time(mail, now)
-    reply_to = author if person or not verified else _reply_address(headers, author)
+    reply_to = author if person or not verified else _reply_address(headers, author, settings)
+    flags = _flags(mail, envelope, known, unproven=judged.unproven)
     return Item(
         native_id=own_id,
         revision=content,
@@ -94,7 +95,8 @@ def _item(mail: Mail, envelope: Envelope, settings: Settings, now: int) -> Item:
         author_verified=verified,
         authenticity=known,
         origin=judged.origin,
-        may_auto_respond=judged.may_auto_respond,
+        # Whom a forged From names, or a spammer, would get what they never asked for.
+        may_auto_respond=judged.may_auto_respond and not flags,
         thread_id=threading.thread_id(
             headers,
             own_id,
@@ -107,7 +109,7 @@ def _item(mail: Mail, envelope: Envelope, settings: Settings, now: int) -> Item:
         time_quality=stated.quality,
         attachments=mail.attachments,
         attributes=_attributes(mail, envelope, report),
-        flags=_flags(mail, envelope, known, unproven=judged.unproven),
+        flags=flags,
         answerable=_answerable(headers, reply_to, author, subject, own_id),
     )
 
@@ -120,14 +122,15 @@ def _sender(mail: Mail, envelope: Envelope) -> Address:
     return Address("", None, alone=False)
 
 
-def _reply_address(headers: Headers, author: Address) -> Address:
+def _reply_address(headers: Headers, author: Address, settings: Settings) -> Address:
     """Return where a verified author wants the answer: Reply-To (RFC 5322, 3.6.2) if it names one.
 
     Of a From that nobody verified it is not followed: with the address of a customer in From and one
-    of their own in Reply-To, strangers would get what is meant for the customer.
+    of their own in Reply-To, strangers would get what is meant for the customer. Nor is one that
+    nobody reads, or that is ours: the customer would be told nothing.
     """
     wanted = address(headers.first("reply-to"))
-    return wanted if wanted.address and wanted.alone else author
+    return wanted if wanted.alone and machine.is_read(wanted, settings) else author
 
 
 def _answerable(

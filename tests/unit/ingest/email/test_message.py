@@ -209,6 +209,13 @@ def test_spam_verdicts_count_only_from_somebody_trusted() -> None:
     assert item(X_Spam_Flag="YES", envelope=Envelope(trusted=True)).flags == (Flag.SPAM,)
 
 
+def test_whom_a_forged_or_unwanted_mail_names_gets_no_automatic_answer() -> None:
+    for checks in (Checks(dmarc="fail"), Checks(dmarc="pass", spam=True)):
+        assert not item(envelope=Envelope(checks=checks)).may_auto_respond
+    for envelope in (Envelope(checks=Checks(dmarc="pass")), Envelope()):
+        assert item(envelope=envelope).may_auto_respond
+
+
 def test_header_blocks_beyond_reason_are_cut_and_the_original_is_kept() -> None:
     flood = raw(X_Flood="=?utf-8?q?a?= " * 40_000)
     found = parse_message(flood, Envelope(), SETTINGS, NOW)
