@@ -89,12 +89,14 @@ class Composition:
         settings = self._settings
         writer = Writer(settings.kafka.client())
         client = connect(settings.redis.url, settings.redis.timeout_s)
-        customers = compose_customers(settings, made.names, client, made.metrics, made.clock)
         memory = told(client, settings.redis.namespace, made.metrics)
         view = RedisView(
             connect_view(settings.redis.url, settings.redis.timeout_s), view_namespace(settings)
         )
         standing = ViewStanding(view.by_id, settings.kafka.partitions)
+        customers = compose_customers(
+            settings, made.names, client, view.by_id, made.metrics, made.clock
+        )
 
         def ledger(sink: str) -> KafkaLedger:
             partitions = settings.kafka.partitions

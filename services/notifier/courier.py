@@ -288,6 +288,8 @@ class Courier:
                 self._end(one, DeliveryStatus.DELIVERED, result)
             case Verdict.UNSUITABLE:
                 self._end(one, DeliveryStatus.PASSED_ON, result)
+            case Verdict.STALE:
+                self._end(one, DeliveryStatus.STALE, result)
             case Verdict.PERMANENT | Verdict.GONE:
                 if result.verdict is Verdict.GONE:
                     self._gone = result.detail or "gone"

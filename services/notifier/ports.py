@@ -17,7 +17,8 @@ class Verdict(enum.StrEnum):
     """What became of one attempt.
 
     ``retryable``: the same later may work; ``permanent``: it never will; ``gone``: the whole sink is
-    disabled by the other side (HTTP 410); ``unsuitable``: it cannot be told to a customer this way.
+    disabled by the other side (HTTP 410); ``unsuitable``: it cannot be told to a customer this way;
+    ``stale``: nobody needs it any more.
     """
 
     DELIVERED = "delivered"
@@ -25,6 +26,7 @@ class Verdict(enum.StrEnum):
     PERMANENT = "permanent"
     GONE = "gone"
     UNSUITABLE = "unsuitable"
+    STALE = "stale"
 
 
 class Result(NamedTuple):

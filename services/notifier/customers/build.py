@@ -18,6 +18,7 @@ from services.notifier.customers import dates, texts
 from services.notifier.customers.budgets import Budgets, Keys, RedisBudgets
 from services.notifier.customers.lint import Lint
 from services.notifier.customers.messages import Composer
+from services.notifier.customers.present import Present, Read, ViewPresent
 from services.notifier.customers.render import House
 from services.notifier.customers.route_feed import RouteFeed
 from services.notifier.customers.routes import RedisBook, RedisKept, SealedAddresses
@@ -52,6 +53,7 @@ class Customers(NamedTuple):
     """What all channels share. ``feed`` is to be run beside them; None: there are no routes."""
 
     addresses: Addresses
+    present: Present
     budgets: Budgets
     keys: Keys
     metrics: Metrics
@@ -67,6 +69,7 @@ class Customers(NamedTuple):
         return CustomerSink(
             making.name,
             self.addresses,
+            self.present,
             self.budgets,
             self.keys,
             composer(making),
@@ -78,11 +81,12 @@ class Customers(NamedTuple):
 
 
 def compose(
-    settings: Config, names: Names, client: Redis, metrics: Metrics, clock: Clock
+    settings: Config, names: Names, client: Redis, read: Read, metrics: Metrics, clock: Clock
 ) -> Customers:
     """Return what all channels share; nothing connects yet.
 
     Args:
+        read: the case view.
         client: made by ``redis_dedupe.connect``; whoever made it closes it.
     """
     prefix = f"{settings.redis.namespace}:notifier:"
@@ -102,7 +106,8 @@ def compose(
     )
     keys = Keys(settings.privacy.pseudonym_key.encode())
     budgets = RedisBudgets(client, f"{prefix}budget:")
-    return Customers(addresses, budgets, keys, metrics, clock, feed)
+    present = ViewPresent(read, settings.kafka.partitions)
+    return Customers(addresses, present, budgets, keys, metrics, clock, feed)
 
 
 def writer(making: Making) -> Writer:

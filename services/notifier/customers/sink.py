@@ -1,7 +1,9 @@
 """Messages to customers: found, counted, composed, sent, and what then follows for the case.
 
-What cannot be sent by itself becomes a task for a person (``unsuitable``). Machines are never written
-to. Of a message that was sent, the case learns by a command whose id follows from the notification.
+What was planned is sent only if the case, as it is now, still needs it, and says how it is now; where
+the view of cases is behind, the event counts. What cannot be sent by itself becomes a task for a person
+(``unsuitable``). Machines are never written to. Of a message that was sent, the case learns by a command
+whose id follows from the notification.
 """
 
 from __future__ import annotations
@@ -10,8 +12,11 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from services.notifier.customers.budgets import Budgets, Keys, Limits
 from services.notifier.customers.messages import Blocked, Composer
+from services.notifier.customers.present import Present, is_wanted
 from services.notifier.customers.render import House
 from services.notifier.customers.writing import Outgoing, Writer
 from services.notifier.ports import Addresses, Result, Verdict
@@ -31,6 +36,7 @@ from shared.routes import Route
 
 ACTOR: Final = "notifier"
 LIMITS: Final = Limits()
+_MAILBOX: Final = re.compile(r"[^\s<>()\[\]:;,\"]+@[^\s<>()\[\]:;,\"]+")
 
 _FOLLOWS: Final = {
     MessageKind.RECEIPT: CommandKind.RECEIPT,
@@ -52,6 +58,7 @@ class CustomerSink:
         self,
         name: str,
         addresses: Addresses,
+        present: Present,
         budgets: Budgets,
         keys: Keys,
         composer: Composer,
@@ -62,6 +69,7 @@ class CustomerSink:
     ) -> None:
         self.name = name
         self._addresses = addresses
+        self._present = present
         self._budgets = budgets
         self._keys = keys
         self._composer = composer
@@ -75,23 +83,34 @@ class CustomerSink:
         event, kind = notification.cause, notification.message
         if not isinstance(event, CaseEvent) or event.case is None or kind is None:
             return Result(Verdict.PERMANENT, "no message to a customer")
-        case = event.case
-        if not case.may_auto_respond:
-            return _unsuitable(NoReply.MACHINE, "machines and lists are not written to")
         try:
-            route = await self._addresses.find(case.record_key, case.source, case.thread_id)
-            if route is None:
-                return _unsuitable(NoReply.NO_ADDRESS, "nobody knows where the customer is")
-            result = await self._write(notification, kind, route)
+            now = await self._present.of(event.case.case_id)
+            if now is None or now.case_seq < event.case_seq:
+                now = event.case
+            elif not is_wanted(kind, event, event.case, now):
+                return Result(Verdict.STALE, f"the case is {now.state} and needs it no longer")
+            cause = msgspec.structs.replace(event, case=now)
+            notification = msgspec.structs.replace(notification, cause=cause)
+            return await self._tell(notification, kind, cause, now)
         except Transient as error:
             return Result(Verdict.RETRYABLE, str(error))
+
+    async def close(self) -> None:
+        """Connections belong to what the writers were given."""
+
+    async def _tell(
+        self, notification: Notification, kind: MessageKind, event: CaseEvent, case: Case
+    ) -> Result:
+        if not case.may_auto_respond:
+            return _unsuitable(NoReply.MACHINE, "machines and lists are not written to")
+        route = await self._addresses.find(case.record_key, case.source, case.thread_id)
+        if route is None:
+            return _unsuitable(NoReply.NO_ADDRESS, "nobody knows where the customer is")
+        result = await self._write(notification, kind, route)
         if result.verdict is not Verdict.DELIVERED:
             return result
         self._sent.labels(case.channel, kind).inc()
         return result._replace(commands=self._commands(notification, kind, event, case, result))
-
-    async def close(self) -> None:
-        """Connections belong to what the writers were given."""
 
     async def _write(self, notification: Notification, kind: MessageKind, route: Route) -> Result:
         now, public = self._now(), self._writer.is_public(route)
@@ -145,7 +164,7 @@ def depersonalised(detail: str, route: Route) -> str:
     for known in (route.address, route.address.lstrip("+"), route.name):
         if known:
             detail = re.sub(re.escape(known), "…", detail, flags=re.IGNORECASE)
-    return detail
+    return _MAILBOX.sub("…", detail)  # a relay may know the customer by another one
 
 
 def _unsuitable(why: NoReply, detail: str, draft: str = "") -> Result:

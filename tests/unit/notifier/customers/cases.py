@@ -13,6 +13,7 @@ from services.notifier.customers.lint import Lint
 from services.notifier.customers.messages import Composer
 from services.notifier.customers.render import House, Message, render
 from services.notifier.customers.texts import load
+from shared.errors import Transient
 from shared.events import (
     Case,
     CaseEvent,
@@ -37,6 +38,19 @@ NOW: Final = OPENED_AT
 OUTCOME: Final = Resolution(
     outcome="4711/A", reason="4711/B", next_step="4711/C", root_cause="4711/D", prevention="4711/E"
 )
+
+
+class Stands:
+    """How a case is now; ``away``: the view does not answer."""
+
+    def __init__(self, now: Case | None, *, away: bool = False) -> None:
+        self._now = now
+        self._away = away
+
+    async def of(self, _case_id: str) -> Case | None:
+        if self._away:
+            raise Transient("the view is away")
+        return self._now
 
 
 def complaint(language: str, channel: Channel = Channel.EMAIL) -> Case:

@@ -15,6 +15,7 @@ from services.ingest.channels.email.parts import Envelope
 from services.ingest.channels.provider import Settings
 from services.ingest.prepare import is_customer
 from services.notifier.customers.budgets import Budgets, Keys, Limits, MemoryBudgets
+from services.notifier.customers.present import Present
 from services.notifier.customers.sink import CustomerSink, depersonalised
 from services.notifier.customers.writers.smtp import SmtpWriter
 from services.notifier.customers.writing import Outgoing
@@ -70,7 +71,9 @@ class NoBudgets:
 class Desk:
     """A sink, with the mail server that it writes to."""
 
-    def __init__(self, office: PostOffice, addresses: Addresses, budgets: Budgets) -> None:
+    def __init__(
+        self, office: PostOffice, addresses: Addresses, budgets: Budgets, present: Present
+    ) -> None:
         self.office = office
         self.registry = CollectorRegistry()
         self.clock = ManualClock(cases.NOW)
@@ -78,6 +81,7 @@ class Desk:
         self.sink = CustomerSink(
             "customer.email",
             addresses,
+            present,
             budgets,
             Keys(b"secret"),
             cases.COMPOSER,
@@ -100,12 +104,16 @@ Scenario = Callable[[Desk], Awaitable[None]]
 
 
 def with_desk(
-    scenario: Scenario, addresses: Addresses | None = None, budgets: Budgets | None = None
+    scenario: Scenario,
+    addresses: Addresses | None = None,
+    budgets: Budgets | None = None,
+    present: Present | None = None,
 ) -> None:
     async def main() -> None:
         async with post_office() as office:
             known = Known(MAIL) if addresses is None else addresses
-            await scenario(Desk(office, known, budgets or MemoryBudgets()))
+            desk = Desk(office, known, budgets or MemoryBudgets(), present or cases.Stands(None))
+            await scenario(desk)
 
     asyncio.run(main())
 
@@ -297,6 +305,7 @@ def test_what_is_no_message_is_parked() -> None:
     [
         ("550 <Ana@customer.example>: no such user", "550 <…>: no such user"),
         ("to Ana Prowse: mailbox full", "to …: mailbox full"),
+        ("550 5.1.1 <Ana.P@alias.example>: unknown", "550 5.1.1 <…>: unknown"),
         ("HTTP 400", "HTTP 400"),
     ],
 )
