@@ -13,6 +13,7 @@ from pathlib import Path
 
 from services.escalation.__main__ import view_namespace
 from services.escalation.policies.store import PARTITION, PolicyStore
+from services.escalation.view.model import Checkpoint
 from services.escalation.view.redis_view import RedisView
 from services.escalation.view.redis_view import connect as connect_view
 from services.notifier.callbacks.acting import Acting
@@ -93,7 +94,11 @@ class Composition:
         view = RedisView(
             connect_view(settings.redis.url, settings.redis.timeout_s), view_namespace(settings)
         )
-        standing = ViewStanding(view.by_id, settings.kafka.partitions)
+        standing = ViewStanding(
+            view.by_id,
+            lambda partition: _is_whole(view.checkpoint(partition)),
+            settings.kafka.partitions,
+        )
         customers = compose_customers(
             settings, made.names, client, view.by_id, made.metrics, made.clock
         )
@@ -153,6 +158,10 @@ class Composition:
         sinks = self._registry.sinks
         one = sinks.sinks.get(name)
         return None if one is None else door(self._making(Wanted(name, one, sinks.people), one))
+
+
+def _is_whole(found: Checkpoint | None) -> bool:
+    return found is not None and not found.building
 
 
 def _feeding(settings: Config, made: Context, sink: str) -> MakeFeed:

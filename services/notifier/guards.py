@@ -92,4 +92,4 @@ class StillWanted:
 def _is_stale(page: Notification, now: Now) -> bool:
     """Tell whether a page is not wanted any more; a view that is behind knows less than the page."""
     epoch = now.epoch if page.epoch is None else page.epoch
-    return now.epoch > epoch or (now.epoch == epoch and not now.awaits)
+    return now.epoch > epoch or (now.epoch == epoch and not (now.awaits or now.owes))

@@ -63,17 +63,22 @@ class Sink(Protocol):
 
 
 class Now(NamedTuple):
-    """How a case stands: what makes a page stale. ``awaits``: nobody has acknowledged the epoch."""
+    """How a case stands: what makes a page stale.
+
+    ``awaits``: nobody has acknowledged the epoch. ``owes``: a promise to the customer is broken, of
+    which people are paged although the case is resolved.
+    """
 
     epoch: int
     awaits: bool
+    owes: bool = False
 
 
 class Standing(Protocol):
     """The present of cases, from the case view."""
 
-    async def of(self, case_ids: Collection[str]) -> Mapping[str, Now]:
-        """Return how those of the cases stand that the view has.
+    async def of(self, case_ids: Collection[str]) -> Mapping[str, Now | None]:
+        """Return how those of the cases stand that the view has; None: it is being rebuilt.
 
         Raises:
             Transient: the view does not answer in time; the caller goes on without.

@@ -37,7 +37,8 @@ class Checkpoint(msgspec.Struct, frozen=True):
     """Position up to which a view is complete; topic ids tell a topic that was created anew.
 
     ``epoch`` names the incarnation of the view: a rebuild starts a new one beside the old keys.
-    ``former`` is the one before it as long as its keys are still there (0: they are not).
+    ``former`` is the one before it as long as its keys are still there (0: they are not). ``building``:
+    it is not complete yet.
     """
 
     epoch: int
@@ -47,6 +48,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     outcomes_offset: int
     at: int
     former: int = 0
+    building: bool = False
 
 
 @dataclass(frozen=True)

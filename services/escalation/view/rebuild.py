@@ -90,10 +90,11 @@ class Rebuilder:
             self._metrics.view_rebuilds.labels(reason or "lost").inc()
             log.warning("rebuilding the view", partition=partition, reason=reason)
         done = self._replay(partition, found, start, ends, interrupted)
-        if done is None or not done.former:
+        if done is None or not (done.former or done.building):
             return done
-        self._view.forget(partition, done.former)
-        clean = msgspec.structs.replace(done, former=0)
+        if done.former:
+            self._view.forget(partition, done.former)
+        clean = msgspec.structs.replace(done, former=0, building=False)
         self._write(partition, done, clean, Changes())
         return clean
 
@@ -127,6 +128,7 @@ class Rebuilder:
             outcomes_offset=0,
             at=now,
             former=found.epoch if found else 0,
+            building=True,
         )
 
     def _replay(

@@ -74,9 +74,12 @@ class Acting:
     async def _stands(self, door: Door, page: Page) -> Outcome:
         if door.tenants and page.tenant not in door.tenants:
             return Outcome.UNKNOWN
-        now = (await self._standing.of([page.case_id])).get(page.case_id)
-        if now is None:
+        found = await self._standing.of([page.case_id])
+        if page.case_id not in found:
             return Outcome.UNKNOWN
+        now = found[page.case_id]
+        if now is None:
+            raise Transient("the view of the cases is being rebuilt")
         if now.epoch > page.epoch:
             return Outcome.STALE
         if now.epoch < page.epoch:

@@ -279,3 +279,26 @@ def test_what_cannot_be_read_is_told_with_its_place(log: Log, raw: bytes) -> Non
 def test_another_number_of_partitions_is_refused(log: Log) -> None:
     with pytest.raises(Misconfigured, match="has 2"):
         log.rebuilder_of(3).bring_up(ME, never)
+
+
+def test_a_view_tells_that_it_is_not_complete_yet(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.cases(case("c1"), case("c2"))
+    told: list[bool] = []
+    apply = log.view.apply
+
+    def applied(
+        partition: int, expected: Checkpoint | None, new: Checkpoint, changes: Changes
+    ) -> bool:
+        told.append(new.building)
+        return apply(partition, expected, new, changes)
+
+    monkeypatch.setattr(log.view, "apply", applied)
+    assert not log.bring_up().building
+    assert told[0]
+    assert not told[-1]
+    del told[:]
+    log.cases(case("c3"))
+    assert not log.bring_up().building
+    assert told == [False]  # that it is a little behind is as ever

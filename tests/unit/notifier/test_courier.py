@@ -85,7 +85,9 @@ def test_without_redis_it_goes_on() -> None:
     [
         (Now(1, True), DeliveryStatus.DELIVERED),
         (Now(1, False), DeliveryStatus.STALE),
+        (Now(1, False, owes=True), DeliveryStatus.DELIVERED),
         (Now(2, True), DeliveryStatus.STALE),
+        (Now(2, False, owes=True), DeliveryStatus.STALE),
         (Now(0, False), DeliveryStatus.DELIVERED),  # the view is behind
     ],
 )

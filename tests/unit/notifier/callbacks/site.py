@@ -111,13 +111,13 @@ class Desk:
     """How cases stand, and what was asked of them; ``away``: neither view nor Kafka answers."""
 
     def __init__(self) -> None:
-        self.cases = {CASE: Now(3, True)}
+        self.cases: dict[str, Now | None] = {CASE: Now(3, True)}
         self.sent: list[CaseCommand] = []
         self.view_away = self.kafka_away = self.hangs = False
         self.posted: list[tuple[str, Mapping[str, Any]]] = []
         self.changed = asyncio.Event()
 
-    async def of(self, case_ids: Collection[str]) -> Mapping[str, Now]:
+    async def of(self, case_ids: Collection[str]) -> Mapping[str, Now | None]:
         if self.view_away:
             raise Transient("the view is away")
         return {one: self.cases[one] for one in case_ids if one in self.cases}

@@ -92,9 +92,10 @@ def test_a_page_that_does_not_stand_is_no_command(
     assert play(scene).desk.sent == []
 
 
-def test_a_view_that_is_behind_the_page_is_asked_again() -> None:
+@pytest.mark.parametrize("stands", [Now(2, True), None], ids=["behind", "being rebuilt"])
+def test_a_view_that_does_not_have_the_page_yet_is_asked_again(stands: Now | None) -> None:
     async def scene(site: Site) -> None:
-        site.desk.cases = {CASE: Now(2, True)}
+        site.desk.cases = {CASE: stands}
         assert (await site.pagerduty(pagerduty()))[0] == 503
         assert (await site.slack(slack()))[0] == 503
         site.desk.cases = {CASE: Now(3, True)}
