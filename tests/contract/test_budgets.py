@@ -181,3 +181,15 @@ def test_another_secret_makes_other_hashes() -> None:
     one = KEYS.claim("n", NOW, "ana@x.example", "text", "once")
     other = Keys(b"other").claim("n", NOW, "ana@x.example", "text", "once")
     assert not set(one[2:]) & set(other[2:])
+
+
+def test_memory_forgets_what_counts_no_longer() -> None:
+    async def main() -> None:
+        budgets = MemoryBudgets()
+        send = sender(budgets)
+        for number in range(50):
+            assert await send(f"n{number}", minutes=number * 120, to=f"{number}@x.example") == ""
+        assert len(budgets._owners) <= 2
+        assert len(budgets._sent) <= 13
+
+    asyncio.run(main())

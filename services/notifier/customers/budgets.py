@@ -110,9 +110,11 @@ class MemoryBudgets:
     def __init__(self) -> None:
         self._sent: dict[str, dict[str, int]] = {}
         self._owners: dict[str, tuple[str, int]] = {}
+        self._swept_at = 0
 
     async def claim(self, claim: Claim, limits: Limits) -> str:
         """See ``Budgets.claim``."""
+        self._sweep(claim.at)
         sent = {
             one: at
             for one, at in self._sent.get(claim.address, {}).items()
@@ -127,6 +129,18 @@ class MemoryBudgets:
             if claim.once:
                 self._owners[claim.once] = (claim.notification_id, claim.at + ONCE_MS)
         return limits.why(reached)
+
+    def _sweep(self, now: int) -> None:
+        """Forget, once an hour, what counts no longer."""
+        if now - self._swept_at < HOUR_MS:
+            return
+        self._swept_at = now
+        self._owners = {key: one for key, one in self._owners.items() if one[1] > now}
+        recent = (
+            (address, {one: at for one, at in sent.items() if at > now - DAY_MS})
+            for address, sent in self._sent.items()
+        )
+        self._sent = {address: sent for address, sent in recent if sent}
 
     def _reached(self, claim: Claim, limits: Limits, sent: dict[str, int]) -> str:
         for key, reached in ((claim.body, "body"), (claim.once, "once")):

@@ -33,6 +33,13 @@ OPTIONS: Final = (mail_settings.OPTIONS - {"bounces"}) | {"to", "per_hour", "per
 DEFAULTS: Final = Limits(per_hour=60, per_day=300)
 """Enough for a bad day; a loop of programs that write to one another ends here."""
 
+MOST_DONE: Final = 10_000
+"""Of so many mails that wait for one of their readers it is remembered who has them; beyond, they get
+the same mail again."""
+
+_AGAIN: Final = Result(Verdict.RETRYABLE)
+_ORDER: Final = (Verdict.RETRYABLE, Verdict.DELIVERED, Verdict.PERMANENT)
+
 People = Mapping[str, Mapping[str, str]]
 
 
@@ -65,6 +72,7 @@ class SmtpSink:
         self._keys = keys
         self._limits = limits
         self._now = now
+        self._done: dict[str, dict[str, Result]] = {}
 
     @classmethod
     def made(cls, making: Making) -> SmtpSink:
@@ -98,15 +106,25 @@ class SmtpSink:
         )
 
     async def deliver(self, notification: Notification) -> Result:
-        """Write one mail to each address; delivered when one has it and no other can be tried again."""
+        """Write one mail to each address; delivered when one has it and no other can be tried again.
+
+        Who has it gets it no second time while the others are tried again.
+        """
         if notification.kind is NotificationKind.CUSTOMER:
             return Result(Verdict.PERMANENT, "this sink writes to people, not to customers")
         addresses = list(self._addresses(notification))
         if not addresses:
             return Result(Verdict.PERMANENT, f"no e-mail address of {notification.target!r}")
-        results = [await self._write(notification, one) for one in addresses]
-        order = (Verdict.RETRYABLE, Verdict.DELIVERED, Verdict.PERMANENT)
-        return min(results, key=lambda result: order.index(result.verdict))
+        done = self._done.pop(notification.notification_id, {})
+        for one in addresses:
+            if done.get(one.addr_spec, _AGAIN).verdict is Verdict.RETRYABLE:
+                done[one.addr_spec] = await self._write(notification, one)
+        found = min(done.values(), key=lambda result: _ORDER.index(result.verdict))
+        if found.verdict is Verdict.RETRYABLE:
+            self._done[notification.notification_id] = done
+            if len(self._done) > MOST_DONE:
+                del self._done[next(iter(self._done))]
+        return found
 
     async def close(self) -> None:
         """Nothing stays open between two mails."""

@@ -133,6 +133,20 @@ def test_one_who_can_be_tried_again_keeps_the_others_from_being_done() -> None:
     with_sink(use)
 
 
+def test_who_has_a_mail_does_not_get_it_again_while_another_waits() -> None:
+    from services.notifier.domain.people import SEPARATOR
+
+    async def use(office: PostOffice, sink: SmtpSink) -> None:
+        await sink.deliver(notification(target="ben", notification_id="n0"))
+        both = notification(target=f"anna{SEPARATOR}ben", notification_id="n1")
+        for _ in range(3):  # ben has had his one mail of the hour
+            assert (await sink.deliver(both)).verdict is Verdict.RETRYABLE
+        found = [one for letter in office.letters for one in letter.recipients]
+        assert found == ["ben@shop.example", "anna@shop.example"]
+
+    with_sink(use, per_hour="1")
+
+
 def test_an_address_gets_no_more_than_its_budget() -> None:
     async def use(office: PostOffice, sink: SmtpSink) -> None:
         results = [
