@@ -106,7 +106,11 @@ class Engine(Generic[E]):
             self._tell(What.REFUSED, handed.record, spent, "the partition went to another member")
             return True
         if error is None:
-            await self._remember(handed)
+            try:
+                await self._remember(handed)
+            except BaseException:  # cancelled: it comes again, and its partition goes on
+                self._book.release(handed.lane)
+                raise
             self._tell(What.ACKNOWLEDGED, handed.record, spent)
             await self._finish(handed.lane)
             return True

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Mapping
 
 import pytest
 
-from shared.client import Escalations, Retry, What
+from shared.client import AsyncEscalations, Escalations, Retry, What
+from shared.client.delivery import AsyncDelivery
 from shared.client.records import Parked, Partition
 from shared.client.settings import Settings
 from shared.client.testing import MemoryBroker, MemoryTransport
 from shared.client.transport import Lost
 from shared.errors import Transient
+from shared.events import CaseEvent, Struct
 from shared.topics import ESCALATIONS
 from tests.contract.client_beds import escalation
 
@@ -177,3 +180,41 @@ def test_a_partition_that_waits_is_not_read_on() -> None:
                 assert broker.members[0].positions[place] <= 2
     assert len(broker.acknowledged("g")) == 50
     assert broker.parked == []
+
+
+def test_a_stream_goes_on_when_what_remembers_was_interrupted() -> None:
+    class Slow:
+        """Remembers when it is let."""
+
+        def __init__(self) -> None:
+            self.waits = asyncio.Event()
+            self.count = 0
+
+        def known(self, _topic: str, _event: Struct) -> bool:
+            return False
+
+        async def remember(self, _topic: str, _event: Struct) -> None:
+            self.count += 1
+            if self.count == 1:
+                self.waits.set()
+                await asyncio.Event().wait()
+
+    async def consume() -> list[int]:
+        broker, slow, found = MemoryBroker(partitions=1), Slow(), list[int]()
+        broker.publish(ESCALATIONS.name, escalation("a", 1))
+        async with AsyncEscalations(bootstrap=broker, group="g", idle_s=0.0, dedupe=slow) as stream:
+
+            async def one(delivery: AsyncDelivery[CaseEvent]) -> None:
+                async with delivery:
+                    found.append(delivery.event.case_seq)
+
+            async for delivery in stream:
+                task = asyncio.create_task(one(delivery))
+                if not slow.waits.is_set():
+                    await slow.waits.wait()
+                    task.cancel()
+                await asyncio.wait([task])
+        assert len(broker.acknowledged("g")) == 1
+        return found
+
+    assert asyncio.run(asyncio.wait_for(consume(), 20)) == [1, 1]
