@@ -19,18 +19,18 @@ from typing import Final
 
 import structlog
 
+from services.notifier.attempts import Attempts
 from services.notifier.domain import ladder
 from services.notifier.domain.lanes import Lanes, Waiting
 from services.notifier.domain.offsets import Mark, Offsets
 from services.notifier.ending import Ending, Recorder, delivery_of, reply_of
 from services.notifier.feed import Arrival, Buried, Feed, Taken
-from services.notifier.guards import Circuit, StillWanted
+from services.notifier.guards import Circuit, StillWanted, ToldBefore
 from services.notifier.metering import Meter
 from services.notifier.ports import Ledger, Result, Sink, Standing, Told, Verdict
 from shared.clock import Clock
 from shared.config import Notifier
 from shared.daemon import in_daemon
-from shared.errors import Transient
 from shared.events import (
     DeliveryStatus,
     Notification,
@@ -71,10 +71,9 @@ class Courier:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.name = sink.name
-        self._sink = sink
+        self._attempts = Attempts(sink)
         self._make_feed = make_feed
         self._limits = limits
-        self._told = told
         self._clock = clock
         self._meter = meter
         self._jitter = jitter
@@ -84,6 +83,7 @@ class Courier:
         self._open: dict[str, One] = {}
         self._recorder = Recorder(ledger, told, self._recorded)
         self._circuit = Circuit(self.name, meter, self._loop.time)
+        self._before = ToldBefore(self.name, told)
         self._wanted = StillWanted(self.name, standing, self._loop.time)
         self._gone = ""
         self._arrivals = asyncio.Queue[Arrival]()
@@ -120,7 +120,7 @@ class Courier:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._meter.stopped()
-        await self._sink.close()
+        await self._attempts.close()
 
     def silent_for_s(self) -> float:
         """Seconds since the feed last went round."""
@@ -158,7 +158,7 @@ class Courier:
 
     async def _take(self, taken: Taken) -> None:
         ids = [one.told_as for _, one in taken.records if not isinstance(one, Buried)]
-        known = await self._known(ids) if ids else frozenset[str]()
+        known = await self._before.known(ids) if ids else frozenset[str]()
         if taken.generation != self._offsets.generation:
             self._release(len(taken.records))
             return
@@ -187,13 +187,6 @@ class Courier:
         self._meter.opened()
         for stale in self._lanes.add(one):
             self._end(stale, DeliveryStatus.STALE, left=True)
-
-    async def _known(self, ids: Sequence[str]) -> frozenset[str]:
-        try:
-            return await self._told.known(ids)
-        except Transient as error:  # better told twice than not at all
-            log.warning("what was told before is not known", sink=self.name, error=str(error))
-            return frozenset()
 
     # ---- sending out
 
@@ -258,28 +251,13 @@ class Courier:
 
     async def _deliver(self, one: One, probe: bool) -> None:
         one.attempts += 1
-        try:
-            result = await self._sink.deliver(one.notification)
-        except (Exception, asyncio.CancelledError) as error:
-            if _is_cancelled():
-                raise
-            result = self._bug(one, error)
+        result = await self._attempts.make(one.notification, one.attempts)
         self._busy -= 1
         self._wake.set()
         self._meter.attempted(result.verdict)
         if self._circuit.end(result, probe):
             self._lanes.recall()
         self._conclude(one, result)
-
-    def _bug(self, one: One, error: BaseException) -> Result:
-        """Return what a bug of the sink is: a matter of this notification, that may pass, or stay.
-
-        What the error says may be a secret or a customer's, so it is not kept.
-        """
-        log.error("a sink failed", sink=self.name, kind=one.notification.kind, exc_info=error)
-        stays = one.attempts >= ladder.LEAST_ATTEMPTS
-        verdict = Verdict.PERMANENT if stays else Verdict.RETRYABLE
-        return Result(verdict, f"a bug of the sink: {type(error).__name__}")
 
     def _conclude(self, one: One, result: Result) -> None:
         match result.verdict:
@@ -347,12 +325,6 @@ class Courier:
     def _release(self, count: int) -> None:
         if self._feed is not None:
             self._feed.release(count, self._offsets.generation, self._offsets.next_offsets())
-
-
-def _is_cancelled() -> bool:
-    """Tell whether somebody cancels this task; a sink can let a cancellation of its own escape."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 async def _watched(

@@ -1,4 +1,4 @@
-"""What stands before an attempt: the circuit of the sink, and whether a page is still wanted."""
+"""What stands before an attempt: what was told before, the circuit, and whether a page is wanted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import structlog
 
 from services.notifier.domain import breaker
 from services.notifier.metering import Meter
-from services.notifier.ports import Now, Result, Standing
+from services.notifier.ports import Now, Result, Standing, Told
 from shared.errors import Transient
 from shared.events import Notification
 
@@ -60,6 +60,22 @@ class Circuit:
         self._meter.circuit(is_open=before.closed)
         log.warning("circuit", sink=self._sink, open=before.closed, detail=result.detail)
         return self._state.closed
+
+
+class ToldBefore:
+    """Asks what was told before. Without an answer nothing was: better told twice than not at all."""
+
+    def __init__(self, sink: str, told: Told) -> None:
+        self._sink = sink
+        self._told = told
+
+    async def known(self, ids: Sequence[str]) -> frozenset[str]:
+        """Return those of ``ids`` that were told."""
+        try:
+            return await self._told.known(ids)
+        except Transient as error:
+            log.warning("what was told before is not known", sink=self._sink, error=str(error))
+            return frozenset()
 
 
 class StillWanted:

@@ -179,6 +179,10 @@ class Rig:
         )
         self._offset = 0
 
+    def use(self, sink: FakeSink) -> None:
+        """Have another sink from now on."""
+        self.sink = self.courier._attempts._sink = sink
+
     def hears(self, *notifications: Notification, generation: int = 1) -> None:
         records = [(self._offset + at, one) for at, one in enumerate(notifications)]
         self._offset += len(records)

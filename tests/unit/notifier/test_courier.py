@@ -7,17 +7,14 @@ import asyncio
 import msgspec
 import pytest
 
-from services.notifier.domain import ladder
 from services.notifier.domain.breaker import FAULTS
-from services.notifier.domain.ladder import LEAST_ATTEMPTS
 from services.notifier.ports import Now, Result, Verdict
 from shared.events import (
     CaseCommand,
     CommandKind,
     DeliveryStatus,
-    Notification,
 )
-from tests.unit.notifier.courier_rig import ACK, AWAY, EVENT, OK, P0, PAGE, FakeSink, Rig, play
+from tests.unit.notifier.courier_rig import ACK, AWAY, EVENT, OK, P0, PAGE, Rig, play
 from tests.unit.notifier.world import case_id, notification
 
 
@@ -229,44 +226,3 @@ def test_a_stop_waits_for_what_is_under_way_and_starts_nothing() -> None:
     assert rig.ended() == {"n1": DeliveryStatus.DELIVERED}
     assert rig.feed.low == {P0: 1}
     assert rig.story[-1] == "closed"
-
-
-@pytest.mark.parametrize("error", [KeyError("hush"), asyncio.CancelledError("hush")])
-def test_a_bug_that_stays_parks_its_notification_and_the_lane_goes_on(
-    error: BaseException, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ladder, "STEPS_S", (0.0, 0.0, 0.0))
-
-    class Broken(FakeSink):
-        async def deliver(self, notification: Notification) -> Result:
-            if notification.notification_id == "n1":
-                self.tried.append("n1")
-                raise error
-            return await super().deliver(notification)
-
-    async def scenario(rig: Rig) -> None:
-        rig.courier._sink = rig.sink = Broken(rig.story)
-        rig.hears(notification(1, 1), notification(2, 1))
-        await rig.until(lambda: rig.feed.low == {P0: 2})
-        assert rig.sink.tried == ["n1"] * LEAST_ATTEMPTS + ["n2"]
-
-    rig = play(scenario, concurrency=1)
-    assert rig.ended() == {"n1": DeliveryStatus.PARKED, "n2": DeliveryStatus.DELIVERED}
-    assert rig.ledger.parked == [("n1", f"a bug of the sink: {type(error).__name__}")]
-
-
-def test_a_bug_of_a_sink_concerns_one_notification() -> None:
-    class Broken(FakeSink):
-        async def deliver(self, notification: Notification) -> Result:
-            if notification.notification_id == "n1" and not self.tried:
-                self.tried.append("n1")
-                raise KeyError("x")
-            return await super().deliver(notification)
-
-    async def scenario(rig: Rig) -> None:
-        rig.courier._sink = rig.sink = Broken(rig.story)
-        rig.hears(notification(1), notification(2))
-        await rig.until(lambda: "n2" in rig.ended())
-        assert rig.feed.low == {P0: 0}
-
-    play(scenario)
