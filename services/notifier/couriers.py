@@ -135,9 +135,15 @@ class Couriers:
         return f"sinks wait for partitions: {', '.join(waiting)}" if waiting else None
 
     def _change(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._reconcile())
+        task = asyncio.get_running_loop().create_task(self._follow())
         self._changes.add(task)
         task.add_done_callback(self._changes.discard)
+
+    async def _follow(self) -> None:
+        try:
+            await self._reconcile()
+        except Exception as error:  # noqa: BLE001  nobody would serve the sinks that are left
+            self._failed(error)
 
     async def _reconcile(self) -> None:
         async with self._changing:

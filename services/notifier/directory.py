@@ -34,7 +34,7 @@ class FixedDirectory:
 
 
 class FollowedPeople:
-    """The people of the policy that came into force last.
+    """The people of the policy that came into force last; ``now`` is None until they are known.
 
     Args:
         end: tells how far the topic of policies is written; asked often.
@@ -45,7 +45,7 @@ class FollowedPeople:
         self._end = end
         self._load = load
         self._seen = -1
-        self.now = NOBODY
+        self.now: People | None = None
 
     def start(self) -> None:
         """Follow the topic for as long as the process lives."""
@@ -56,9 +56,10 @@ class FollowedPeople:
         try:
             end = self._end()
             if end != self._seen:
-                self.now = self._load()
+                people = self._load()
+                self.now = people
                 self._seen = end
-                _log.info("people of the policy in force", known=len(self.now))
+                _log.info("people of the policy in force", known=len(people))
         except (Transient, Misconfigured) as error:
             _log.warning("the policy in force is not known", error=str(error))
 
@@ -76,8 +77,14 @@ class CurrentRoutes:
         self._routes: FixedRoutes | None = None
 
     def __call__(self) -> FixedRoutes:
-        """Return them; called by one thread."""
+        """Return them; called by one thread.
+
+        Raises:
+            Transient: nobody knows yet whom the policy names.
+        """
         sinks, people = self._registry.sinks, self._people.now
+        if people is None:
+            raise Transient("the policy in force is not known yet")
         same = self._of is not None and self._of[0] is sinks and self._of[1] is people
         if self._routes is None or not same:
             self._routes = FixedRoutes(sinks, FixedDirectory(people), self._replies)

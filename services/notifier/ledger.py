@@ -58,6 +58,7 @@ class Writer:
 
         Raises:
             Transient: it has not; some of them may be there.
+            RuntimeError: this producer never will again.
         """
         if self._producer is None:
             raise Transient("nothing is written yet")
@@ -71,6 +72,8 @@ class Writer:
             try:
                 produce(topic, value, key, partition, pending.delivered, headers=list(headers))
             except (BufferError, KafkaException) as error:
+                if _is_fatal(error):
+                    raise RuntimeError(f"the producer is lost: {error}") from error
                 pending.gave_up(len(records) - number, str(error))
                 break
         if fault := await done:
@@ -80,6 +83,12 @@ class Writer:
         while not self._ended.is_set():
             if self._producer is not None:
                 self._producer.poll(POLL_S)
+
+
+def _is_fatal(error: Exception) -> bool:
+    """Tell whether librdkafka takes nothing any more; its own error for that has a code, but no flag."""
+    cause = error.args[0] if isinstance(error, KafkaException) else None
+    return isinstance(cause, KafkaError) and (cause.fatal() or cause.code() == KafkaError._FATAL)
 
 
 class _Pending:

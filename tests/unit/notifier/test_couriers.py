@@ -49,6 +49,8 @@ class Rig:
     def _sink(self, one: Wanted) -> Sink:
         if one.settings and one.settings.url == "bad":
             raise Misconfigured("bad")
+        if one.settings and one.settings.url == "bug":
+            raise ValueError("a bug")
         return NoWriter(one.name)
 
     def _courier(self, one: Wanted, sink: Sink) -> Courier:
@@ -98,6 +100,23 @@ def test_what_is_waited_for_and_how_long_it_is_silent(tmp_path: Path) -> None:
         assert rig.couriers.problem() is None
 
     asyncio.run(main())
+
+
+def test_a_change_that_fails_ends_the_process_instead_of_leaving_sinks_unserved(
+    tmp_path: Path,
+) -> None:
+    failures: list[BaseException] = []
+
+    async def main() -> None:
+        rig = Rig(tmp_path, HOOK.format("a", 1))
+        await rig.couriers.start(failures.append)
+        written(rig.path, HOOK.format("a", "bug"))
+        assert rig.registry.refresh()
+        await asyncio.sleep(0)
+        await asyncio.gather(*rig.couriers._changes, return_exceptions=True)
+
+    asyncio.run(main())
+    assert [str(one) for one in failures] == ["a bug"]
 
 
 def test_the_label_is_the_kind_of_the_sink() -> None:

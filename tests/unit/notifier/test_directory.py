@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
+
 from services.notifier.directory import CurrentRoutes, FollowedPeople
 from services.notifier.registry import Registry
 from shared.errors import Transient
@@ -47,9 +49,23 @@ def test_people_are_read_when_the_topic_has_grown_and_stay_while_kafka_is_away()
     assert people.now == {"anna": ("chat",)}
 
 
+def test_nothing_is_planned_before_the_people_are_known(tmp_path: Path) -> None:
+    registry, topic = Registry(written(tmp_path / "sinks.toml", SINKS), fine), Topic()
+    topic.away, topic.people = True, {"anna": ("chat",)}
+    people = FollowedPeople(topic.tell_end, topic.load)
+    routes = CurrentRoutes(registry, people, frozenset())
+    people.refresh()
+    with pytest.raises(Transient):  # and hop 1 tries the same records again
+        routes()
+    topic.away = False
+    people.refresh()
+    assert routes().via("anna", "acme") == ("chat",)
+
+
 def test_routes_are_the_same_object_until_sinks_or_people_change(tmp_path: Path) -> None:
     path, topic = written(tmp_path / "sinks.toml", SINKS), Topic()
     registry, people = Registry(path, fine), FollowedPeople(topic.tell_end, topic.load)
+    people.refresh()
     routes = CurrentRoutes(registry, people, frozenset())
     first = routes()
     assert routes() is first
