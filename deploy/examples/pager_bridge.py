@@ -24,12 +24,13 @@ SEVERITIES = {Severity.CRITICAL: "critical", Severity.HIGH: "error", Severity.LO
 
 
 class Pager:
-    """Sends pages, and knows the epoch and the last event of each case."""
+    """Sends pages, and knows of each case the epoch, the last event, and the epoch last paged."""
 
     def __init__(self, url: str, routing_key: str) -> None:
         self._url = url
         self._routing_key = routing_key
         self._reached: dict[str, tuple[int, int]] = {}
+        self._paged: dict[str, int] = {}
 
     def tell(self, event: CaseEvent) -> None:
         """Send what the event asks for; ``OSError`` when the pager does not take it."""
@@ -41,9 +42,11 @@ class Pager:
         if epoch < before or event.case_seq <= seq or not epoch:
             return  # stale, or seen
         if event.kind in TRIGGER:
-            if before and epoch > before:
-                self._send("resolve", case, before)
+            paged = self._paged.get(case.case_id, epoch)  # a held step may have begun the epoch
+            if epoch > paged:
+                self._send("resolve", case, paged)
             self._send("trigger", case, epoch, ", ".join(event.targets))
+            self._paged[case.case_id] = epoch
         elif event.kind in ACKNOWLEDGE:
             self._send("acknowledge", case, epoch)
         elif event.kind in RESOLVE:
