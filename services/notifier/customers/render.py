@@ -39,6 +39,9 @@ _PROMISES: Final[Mapping[MessageKind, tuple[ClockKind, ...]]] = {
 }
 """The clocks that say by when we answer, the first that runs."""
 
+MARGIN_MS: Final = 120_000
+"""Times are told to the minute, and messages take theirs: what is due sooner is past when read."""
+
 _APOLOGISES: Final = frozenset({MessageKind.RECEIPT, MessageKind.PROGRESS, MessageKind.RESOLUTION})
 _ISOLATE: Final = ("\u2068", "\u2069")  # FSI, PDI (UAX #9): a name keeps the order of the text
 
@@ -71,11 +74,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def promised(kind: MessageKind, case: Case, now_ms: int) -> int | None:
-    """Return by when the customer hears from us (ms): when a running clock is due, after now."""
+    """Return by when the customer hears from us (ms): when a running clock is due, not just now."""
     for wanted in _PROMISES.get(kind, ()):
         for clock in case.clocks:
             running = clock.kind is wanted and clock.state is ClockState.RUNNING
-            if running and clock.due_at is not None and clock.due_at > now_ms:
+            if running and clock.due_at is not None and clock.due_at >= now_ms + MARGIN_MS:
                 return clock.due_at
     return None
 

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from services.notifier.customers.present import Present, ViewPresent, is_wanted
+from services.notifier.customers.render import promised
 from services.notifier.ports import Result, Verdict
 from shared.errors import Transient
 from shared.events import (
@@ -168,3 +169,14 @@ def test_the_view_is_asked_in_the_partition_of_the_customer() -> None:
     assert asyncio.run(ViewPresent(read, 12).of("c1")) is None
     with pytest.raises(Transient):
         asyncio.run(ViewPresent(away, 12).of(CASE_ID))
+
+
+def test_no_time_is_promised_that_is_past_when_it_is_read() -> None:
+    clocks = (
+        clock(ClockKind.FIRST_RESPONSE, due_at=cases.NOW + 20_000),
+        clock(ClockKind.UPDATE, due_at=cases.NOW + 7_200_000),
+    )
+    assert (
+        promised(MessageKind.RECEIPT, awaiting(clocks=clocks), cases.NOW) == cases.NOW + 7_200_000
+    )
+    assert promised(MessageKind.RECEIPT, awaiting(clocks=clocks[:1]), cases.NOW) is None

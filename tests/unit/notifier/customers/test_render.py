@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.customers.render import House, is_complaint, promised, render
+from services.notifier.customers.render import MARGIN_MS, House, is_complaint, promised, render
 from shared.errors import Misconfigured
 from shared.events import (
     Channel,
@@ -140,7 +140,7 @@ def _clock(kind: ClockKind, due_at: int | None, state: ClockState = ClockState.R
 
 def test_what_is_promised_is_when_a_running_clock_is_due() -> None:
     case = complaint("en")
-    later, past, soon = NOW + 9, NOW, NOW + 1
+    later, past, soon = NOW + 9 * MARGIN_MS, NOW + MARGIN_MS - 1, NOW + MARGIN_MS
     clocks = (
         _clock(ClockKind.UPDATE, soon),
         _clock(ClockKind.FIRST_RESPONSE, past),
