@@ -83,7 +83,7 @@ class Composition:
         people.refresh()
         people.start()
         self._registry.start()
-        return NotifierHandler(made, CurrentRoutes(self._registry, people, replies))
+        return NotifierHandler(made, CurrentRoutes(self._registry, people, replies), people.refresh)
 
     def companions(self, made: Context) -> Sequence[Companion]:
         """Return the couriers and the door."""

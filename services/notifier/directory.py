@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from threading import Lock
 from typing import Final
 
 import structlog
@@ -44,6 +45,7 @@ class FollowedPeople:
     def __init__(self, end: Callable[[], int], load: Callable[[], People]) -> None:
         self._end = end
         self._load = load
+        self._looking = Lock()
         self._seen = -1
         self.now: People | None = None
 
@@ -53,6 +55,10 @@ class FollowedPeople:
 
     def refresh(self) -> None:
         """Look once; who is known stays known while Kafka is away."""
+        with self._looking:
+            self._look()
+
+    def _look(self) -> None:
         try:
             end = self._end()
             if end != self._seen:

@@ -47,7 +47,7 @@ class _Tolerant(codec.Decoder[Cause | Newer]):
 
 
 class NotifierHandler:
-    """Stateless: ids follow from the events, and one version of the routes plans a call of ``process``.
+    """Ids follow from the events, and one version of the routes plans an event.
 
     The inputs and ``notifications`` have the same number of partitions; what an event leads to goes
     to its own partition, under its own key.
@@ -55,16 +55,25 @@ class NotifierHandler:
     Args:
         made: what the process gives to its handlers.
         routes: tells the sinks and people in force.
+        refresh: looks for another policy. It is called when an event names one for the first time,
+            which may have come into force a moment ago, with people who are told at once.
     """
 
     stage = STAGE
     tracked: frozenset[str] = frozenset()
     tick_s: float | None = None
 
-    def __init__(self, made: Context, routes: Callable[[], Routes]) -> None:
+    def __init__(
+        self,
+        made: Context,
+        routes: Callable[[], Routes],
+        refresh: Callable[[], object] = lambda: None,
+    ) -> None:
         self._clock = made.clock
         self._metrics = made.metrics
         self._routes = routes
+        self._refresh = refresh
+        self._policies: set[str] = set()
         read = (topics.ESCALATIONS, topics.FOLLOWUPS, topics.INSIGHTS)
         self.inputs: Sequence[str] = tuple(made.names.of(one) for one in read)
         self._notifications = made.names.of(topics.NOTIFICATIONS)
@@ -89,6 +98,10 @@ class NotifierHandler:
                 if isinstance(event, Newer):
                     self._pass_over(message)
                     continue
+                if isinstance(event, CaseEvent) and event.policy not in self._policies:
+                    self._policies.add(event.policy)
+                    self._refresh()
+                    routes = self._routes()
                 try:
                     outputs.extend(list(self._planned(message, event, routes, now)))
                 except Poison as poison:  # with its envelope it is too large for a record

@@ -51,7 +51,14 @@ class Rig:
         self.routes: FixedRoutes = routes(
             SINKS, {"anna": ("mail",), "bob": ("mail",)}, people=ADDRESSES
         )
-        self.handler = NotifierHandler(context, lambda: self.routes)
+        self.looks = 0
+        self.coming: FixedRoutes | None = None
+        self.handler = NotifierHandler(context, lambda: self.routes, self._look)
+
+    def _look(self) -> None:
+        """Find the policy that has come into force, if one has."""
+        self.looks += 1
+        self.routes, self.coming = self.coming or self.routes, None
 
     def process(self, *values: Struct | bytes, topic: str = "blue.escalations") -> Work:
         messages = [record(topic, at, value) for at, value in enumerate(values)]
@@ -206,3 +213,14 @@ def test_what_its_inputs_carry_is_known() -> None:
     counts: Mapping[type, str] = {kind: one.name for one in read for kind in one.carries}
     assert set(counts) == {CaseEvent, ReplyDue, Insight}
     assert {one.partitions for one in (*read, topics.NOTIFICATIONS)} == {None}
+
+
+def test_who_comes_with_a_new_policy_is_told_at_once() -> None:
+    rig = Rig()
+    rig.process(PAGE)
+    rig.coming = routes(SINKS, {"carol": ("mail",)}, people={"carol": {"email": "c@example.com"}})
+    later = msgspec.structs.replace(PAGE, targets=("carol",), policy="v2", event_id="e2")
+    work = rig.process(later, PAGE, later)
+    told = [one for one in work.outputs if dict(one.headers).get("sink") == b"mail"]
+    assert [b'"carol"' in (one.value or b"") for one in told] == [True, True]
+    assert rig.looks == 2  # once for each policy
