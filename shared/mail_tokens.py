@@ -23,13 +23,18 @@ _THREAD_ID = re.compile(r"[a-z0-9]{16,32}")
 _TOKEN = re.compile(r"\+(?P<thread>[a-z0-9]{16,32})(?P<mac>[a-z2-7]{16})@")
 
 
+def is_thread_id(text: str) -> bool:
+    """Tell whether a token can be made of ``text``."""
+    return _THREAD_ID.fullmatch(text) is not None
+
+
 def mint(secret: str, thread_id: str) -> str:
     """Return the token of a thread for the address of our replies, in lower case.
 
     Raises:
         ValueError: it is no thread id of this module.
     """
-    if not _THREAD_ID.fullmatch(thread_id):
+    if not is_thread_id(thread_id):
         raise ValueError("a thread id has 16 to 32 characters of a-z and 0-9")
     return thread_id + _mac(secret, thread_id)
 

@@ -20,7 +20,8 @@ class Route(Struct, frozen=True):
     ``address`` is an e-mail address, a number in E.164, or the id that the platform has for the person
     or the item (a page-scoped id, a review). ``reply_to`` is the Message-ID or item that is answered,
     ``references`` its thread, oldest first. ``at`` is when the customer wrote, ms. ``account`` is ours
-    that was written to, as the platform calls it: a number, a page, an app.
+    that was written to, as the platform calls it: a number, a page, an app. ``thread`` is the id of the
+    conversation at intake, which need not be what the ids of the mails lead to.
     """
 
     channel: Channel
@@ -33,6 +34,7 @@ class Route(Struct, frozen=True):
     reply_to: str = ""
     references: tuple[str, ...] = ()
     account: str = ""
+    thread: str = ""
 
 
 def route_id(record_key: str, source: str, thread_id: str | None) -> str:

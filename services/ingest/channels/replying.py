@@ -39,6 +39,7 @@ def route_of(item: Item, event: FeedbackReceived, who: str) -> Route | None:
         reply_to=way.reply_to,
         references=_bounded(way.references),
         account=way.account,
+        thread=event.thread_id or "",
     )
 
 

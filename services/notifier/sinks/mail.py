@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email import policy
@@ -28,6 +29,7 @@ WIRE: Final = policy.SMTP.clone(max_line_length=998)
 """RFC 5322's limit: at 78 the library would encode a long Message-ID as if it were words."""
 
 GREETING_ENDS_S: Final = 1.0
+MAX_LOCAL: Final = 64
 _MAX_SUBJECT: Final = 200
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _ID = re.compile(r"[!-;=?-~]{1,900}")
@@ -54,7 +56,8 @@ class Content(NamedTuple):
     """What a mail says. ``name`` makes its Message-ID; ``references`` are the oldest first, bare ids.
 
     ``automatic`` is its Auto-Submitted (RFC 3834): ``auto-replied`` answers a mail, ``auto-generated``
-    was not asked for. ``at`` in ms.
+    was not asked for. ``at`` in ms. ``thread``: in which conversation answers belong, "" if it is that
+    of ``references``; intake knows some by other signs than those (a token, Outlook's index).
     """
 
     name: str
@@ -65,6 +68,7 @@ class Content(NamedTuple):
     at: int
     references: tuple[str, ...] = ()
     language: str = ""
+    thread: str = ""
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -102,6 +106,7 @@ def written(content: Content, sender: Sender) -> Mail:
     message_id = f"{content.name}@{sender.domain.lower()}"
     references = tuple(one for one in content.references if _ID.fullmatch(one))
     thread = mail_tokens.thread_of(references[0] if references else message_id)
+    threads = (content.thread, thread) if mail_tokens.is_thread_id(content.thread) else (thread,)
     message = EmailMessage(policy=policy.SMTP)
     message["From"] = sender.address
     message["To"] = content.to
@@ -116,22 +121,27 @@ def written(content: Content, sender: Sender) -> Mail:
     if sender.secret:
         message[mail_tokens.LOOP_HEADER] = mail_tokens.mint_loop(sender.secret, message_id, thread)
     if sender.reply_to:
-        message["Reply-To"] = _tagged(sender.reply_to, sender.secret, thread)
+        message["Reply-To"] = _tagged(sender.reply_to, sender.secret, threads)
     for name, value in content.headers:
         message[name] = one_line(value)
     message.set_content(content.text.strip() + "\n", cte="quoted-printable")
     if content.language:  # the call before takes out what begins with Content-
         message["Content-Language"] = one_line(content.language)
-    bounces = _tagged(sender.bounces, sender.secret, thread) if sender.bounces else ""
+    bounces = _tagged(sender.bounces, sender.secret, threads) if sender.bounces else ""
     return Mail(message_id, bounces, content.to.addr_spec, message.as_bytes(policy=WIRE))
 
 
-def _tagged(address: str, secret: str, thread: str) -> str:
-    """Return ``address`` with the token of the thread: what comes back to it finds its case."""
+def _tagged(address: str, secret: str, threads: Sequence[str]) -> str:
+    """Return ``address`` with the token of a thread: what comes back to it finds its case.
+
+    It is the first of ``threads`` whose token fits (RFC 5321, 4.5.3.1.1), else the last.
+    """
     if not secret:
         return address
     local, _, domain = address.rpartition("@")
-    return f"{local}+{mail_tokens.mint(secret, thread)}@{domain}"
+    tagged = [f"{local}+{mail_tokens.mint(secret, thread)}" for thread in threads]
+    fits = next((one for one in tagged if len(one) <= MAX_LOCAL), tagged[-1])
+    return f"{fits}@{domain}"
 
 
 class Relay(NamedTuple):

@@ -60,6 +60,7 @@ class SmtpWriter:
             at=message.at,
             references=route.references,
             language=message.language,
+            thread=route.thread,
         )
         result = await self._relay.send(written(content, self._sender))
         return refused(result.detail) if result.verdict is Verdict.PERMANENT else result
