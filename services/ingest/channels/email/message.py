@@ -95,7 +95,6 @@ def _item(mail: Mail, envelope: Envelope, settings: Settings, now: int) -> Item:
         author_verified=verified,
         authenticity=known,
         origin=judged.origin,
-        # Whom a forged From names, or a spammer, would get what they never asked for.
         may_auto_respond=judged.may_auto_respond and not flags,
         thread_id=threading.thread_id(
             headers,
@@ -181,6 +180,7 @@ def _attributes(mail: Mail, envelope: Envelope, report: bounces.Report | None) -
 def _flags(
     mail: Mail, envelope: Envelope, known: Authenticity | None, *, unproven: bool
 ) -> tuple[Flag, ...]:
+    """Return what is suspect; an automatic answer would go to whomever a forged From names."""
     spam = envelope.checks is not None and envelope.checks.spam
     if envelope.trusted and mail.headers.first("x-spam-flag").lower() == "yes":
         spam = True
