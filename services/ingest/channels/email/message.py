@@ -96,13 +96,7 @@ def _item(mail: Mail, envelope: Envelope, settings: Settings, now: int) -> Item:
         authenticity=known,
         origin=judged.origin,
         may_auto_respond=judged.may_auto_respond and not flags,
-        thread_id=threading.thread_id(
-            headers,
-            own_id,
-            envelope.recipients,
-            settings.listed("thread_secret"),
-            about=None if report is None else report.root,
-        ),
+        thread_id=_thread_id(headers, own_id, envelope, settings, report),
         parent_id=threading.parent_of(headers) if report is None else report.original,
         occurred_at=stated.at,
         time_quality=stated.quality,
@@ -119,6 +113,17 @@ def _sender(mail: Mail, envelope: Envelope) -> Address:
         if found.address:
             return found
     return Address("", None, alone=False)
+
+
+def _thread_id(
+    headers: Headers,
+    own_id: str,
+    envelope: Envelope,
+    settings: Settings,
+    report: bounces.Report | None,
+) -> str:
+    secrets, about = settings.listed("thread_secret"), None if report is None else report.root
+    return threading.thread_id(headers, own_id, envelope.recipients, secrets, about=about)
 
 
 def _reply_address(headers: Headers, author: Address, settings: Settings) -> Address:
