@@ -81,6 +81,7 @@ class Courier:
         self._offsets = Offsets[Partition]()
         self._lanes = Lanes[Mark[Partition]]()
         self._open: dict[str, One] = {}
+        self._just_ended: set[str] = set()
         self._recorder = Recorder(ledger, told, self._recorded)
         self._circuit = Circuit(self.name, meter, self._loop.time)
         self._before = ToldBefore(self.name, told)
@@ -158,7 +159,9 @@ class Courier:
 
     async def _take(self, taken: Taken) -> None:
         ids = [one.told_as for _, one in taken.records if not isinstance(one, Buried)]
+        self._just_ended.clear()
         known = await self._before.known(ids) if ids else frozenset[str]()
+        known |= self._just_ended  # a moment too late for the answer
         if taken.generation != self._offsets.generation:
             self._release(len(taken.records))
             return
@@ -310,7 +313,9 @@ class Courier:
                 self._offsets.ended(ending.mark)
                 continue
             self._offsets.ended(ending.one.mark)
-            del self._open[ending.one.notification.told_as]
+            name = ending.one.notification.told_as
+            del self._open[name]
+            self._just_ended.add(name)
             closed += 1
         self._meter.closed(closed)
         self._release(len(batch))

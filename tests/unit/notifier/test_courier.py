@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -226,3 +227,29 @@ def test_a_stop_waits_for_what_is_under_way_and_starts_nothing() -> None:
     assert rig.ended() == {"n1": DeliveryStatus.DELIVERED}
     assert rig.feed.low == {P0: 1}
     assert rig.story[-1] == "closed"
+
+
+def test_what_ends_while_it_is_looked_up_is_not_sent_twice() -> None:
+    async def scenario(rig: Rig) -> None:
+        rig.sink.held, answer = asyncio.Event(), asyncio.Event()
+        rig.hears(notification(1, 1))
+        await rig.until(lambda: rig.sink.tried)
+        look_up, asked = rig.told.known, asyncio.Event()
+
+        async def known(notification_ids: Sequence[str]) -> frozenset[str]:
+            found = await look_up(notification_ids)
+            asked.set()
+            await answer.wait()
+            return found
+
+        rig.told.known = known  # type: ignore[method-assign]
+        rig.assigned(2)
+        rig.hears(notification(1, 1), generation=2)
+        await asked.wait()
+        rig.sink.held.set()
+        await rig.until(lambda: "n1" in rig.ended() and not rig.courier._open)
+        answer.set()
+        await rig.until(lambda: rig.feed.low == {P0: 1})
+        assert (rig.sink.tried, rig.feed.open) == (["n1"], 0)
+
+    play(scenario)
