@@ -364,12 +364,16 @@ def test_the_table_of_a_sinks_settings_is_that_of_the_file() -> None:
     assert documented == list(SinkSettings.__struct_fields__)
 
 
-def test_the_example_of_the_sinks_is_right(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["page", "file"])
+def test_the_examples_of_the_sinks_are_right(where: str, tmp_path: Path) -> None:
     (text,) = blocks(NOTIFICATIONS, "toml")
+    if where == "file":
+        text = (ROOT / "sinks.toml.example").read_text("utf-8")
     (tmp_path / "sinks.toml").write_text(text, "utf-8")
     key = standard_webhooks.secret(b"k" * 32)
     variables = dict.fromkeys(re.findall(r"env:(\w+)", text), key)
     variables["SLACK_URL"] = "https://hooks.slack.com/services/T/B/x"
+    variables["TWILIO_ACCOUNT"] = "AC" + "0" * 32
     exported = "; ".join(f"export {name}={value}" for name, value in variables.items())
     done = tocsin(f"{exported}; tocsin sinks check", tmp_path)
     assert done.returncode == 0, done.stderr

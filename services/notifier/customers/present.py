@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
+import msgspec
+
 from shared.daemon import in_daemon
 from shared.events import (
     Case,
@@ -50,7 +52,10 @@ class ViewPresent:
             partition = partition_of(record_key_of_case(case_id), self._partitions)
         except ValueError:  # no case of ours
             return None
-        found = await in_daemon(lambda: self._read(partition, (case_id,)), "present")
+        try:
+            found = await in_daemon(lambda: self._read(partition, (case_id,)), "present")
+        except msgspec.DecodeError:  # a newer release wrote it: what the event says is the latest
+            return None
         return found.get(case_id)
 
 

@@ -165,7 +165,11 @@ def test_the_view_is_asked_in_the_partition_of_the_customer() -> None:
     def away(_partition: int, _case_ids: object) -> dict[str, Case]:
         raise Transient("redis: away")
 
+    def newer(_partition: int, _case_ids: object) -> dict[str, Case]:
+        raise msgspec.ValidationError("a state of a newer release")
+
     assert asyncio.run(ViewPresent(read, 12).of(CASE_ID)) == one
+    assert asyncio.run(ViewPresent(newer, 12).of(CASE_ID)) is None
     assert asyncio.run(ViewPresent(read, 12).of("c1")) is None
     with pytest.raises(Transient):
         asyncio.run(ViewPresent(away, 12).of(CASE_ID))
