@@ -147,7 +147,7 @@ class Run:
                 if self._stored is not None:
                     return
                 self._failed("transient", fault)
-                await self._outlet.sleep(self._next_backoff())
+                await self._outlet.sleep(STORE_EVERY_S)  # it is Kafka that is away, no platform
             else:
                 return
 
