@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from typing import Final, NamedTuple, TypeAlias
 
@@ -51,6 +51,17 @@ class Making(NamedTuple):
     def wrong(self, what: str) -> Misconfigured:
         """Return the error that says what is wrong with the sink."""
         return Misconfigured(f"{self.where}: {what}")
+
+    def only(self, known: Collection[str]) -> None:
+        """Refuse an option that is not among those that are ``known``.
+
+        Raises:
+            Misconfigured: names the first one, and what may have been meant.
+        """
+        for unknown in sorted(self.settings.options.keys() - set(known)):
+            near = get_close_matches(unknown, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise self.wrong(f"options.{unknown} is unknown to {self.settings.kind}{hint}")
 
     def hidden(self, option: str, value: str) -> str:
         """Return a setting that may stand in the environment.
@@ -136,10 +147,7 @@ def build(
         raise making.wrong(f"kind {settings.kind!r} is none of {', '.join(sorted(_KINDS))}")
     kind = _KINDS[settings.kind]
     if kind.options is not None:
-        for unknown in settings.options.keys() - kind.options:
-            near = get_close_matches(unknown, kind.options, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise making.wrong(f"options.{unknown} is unknown to {settings.kind}{hint}")
+        making.only(kind.options)
     return kind.make(making)
 
 

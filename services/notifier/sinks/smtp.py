@@ -81,8 +81,7 @@ class SmtpSink:
         Raises:
             Misconfigured: one of them is missing, wrong or unknown.
         """
-        for unknown in sorted(making.settings.options.keys() - OPTIONS):
-            raise making.wrong(f"options.{unknown} is unknown to smtp")
+        making.only(OPTIONS)
         to = making.option("to", "")
         try:
             fallback = mailbox(to) if to else None

@@ -118,8 +118,7 @@ class GooglePlayWriter:
         Raises:
             Misconfigured: one of them is missing, wrong or unknown.
         """
-        for unknown in sorted(making.settings.options.keys() - OPTIONS):
-            raise making.wrong(f"options.{unknown} is unknown to google_play")
+        making.only(OPTIONS)
         if not making.settings.secrets:
             raise making.wrong("secrets: the credentials file, as JSON")
         to, keys = making.to(URL), []

@@ -72,8 +72,7 @@ class MetaWriter:
         Raises:
             Misconfigured: one of them is missing, wrong or unknown.
         """
-        for unknown in sorted(making.settings.options.keys() - OPTIONS):
-            raise making.wrong(f"options.{unknown} is unknown to meta")
+        making.only(OPTIONS)
         if len(making.settings.secrets) != 1:
             raise making.wrong("secrets: the access token")
         token = making.hidden("secrets[0]", making.settings.secrets[0])

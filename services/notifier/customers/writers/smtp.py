@@ -35,8 +35,7 @@ class SmtpWriter:
         Raises:
             Misconfigured: one of them is missing, wrong or unknown.
         """
-        for unknown in sorted(making.settings.options.keys() - mail_settings.OPTIONS):
-            raise making.wrong(f"options.{unknown} is unknown to smtp")
+        making.only(mail_settings.OPTIONS)
         making.option("thread_secret")  # our own mail has to be known when it comes back
         return cls(mail_settings.relay_of(making), mail_settings.sender_of(making))
 

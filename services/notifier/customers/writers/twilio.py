@@ -79,8 +79,7 @@ class TwilioWriter:
         Raises:
             Misconfigured: one of them is missing, wrong or unknown.
         """
-        for unknown in sorted(making.settings.options.keys() - OPTIONS):
-            raise making.wrong(f"options.{unknown} is unknown to twilio")
+        making.only(OPTIONS)
         if len(making.settings.secrets) != 1:
             raise making.wrong("secrets: the auth token, or the secret of the API key")
         account = making.option("account")
